@@ -1,0 +1,42 @@
+package s3test
+
+import (
+	"crypto/tls"
+	"net/http"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// AccessKey is the access key id that the server knows.
+func (s *Server) AccessKey() string { return s.o.AccessKey }
+
+// SecretKey is the secret that goes with it.
+func (s *Server) SecretKey() string { return s.o.SecretKey }
+
+// SessionToken is the token that requests must carry, "" for none.
+func (s *Server) SessionToken() string { return s.o.SessionToken }
+
+// Region is the server's region.
+func (s *Server) Region() string { return s.o.Region }
+
+// Client is an SDK client of this server: path style, the right keys, checksums
+// only where S3 requires them, and no retries. Set RetryMaxAttempts for those.
+func (s *Server) Client(optFns ...func(*s3.Options)) *s3.Client {
+	return s3.New(s3.Options{
+		BaseEndpoint:               aws.String(s.URL()),
+		Region:                     s.o.Region,
+		Credentials:                credentials.NewStaticCredentialsProvider(s.o.AccessKey, s.o.SecretKey, s.o.SessionToken),
+		UsePathStyle:               true,
+		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
+		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
+		RetryMaxAttempts:           1,
+		HTTPClient: awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+			if s.tls != nil {
+				t.TLSClientConfig = &tls.Config{RootCAs: s.tls.pool}
+			}
+		}),
+	}, optFns...)
+}
