@@ -1,0 +1,33 @@
+// Package store sets up the connection to an S3 store, once: the endpoint and
+// how buckets are addressed, credentials, the transport, stalls and retries.
+// It hands out a plain *s3.Client; it knows no files and no objects.
+//
+//	call ─▶ retries (one per call, patience shared) ─▶ sign ─▶ transport ─▶ conn
+//	          what is worth trying again                  │       every byte
+//	          how long it is worth it                     │       re-arms a deadline
+//	                                                      └─ answers: region, "it is alive"
+//
+// # Retries
+//
+// A call is tried again for as long as there is patience, not for a number of
+// attempts. A store that has never answered anything gets [Config.FirstAnswer];
+// one that has gets [Config.RetryFor] without any call succeeding. A call that
+// ran out of patience returns a [*GaveUp] around its last error.
+//
+// Errors that no repetition mends are returned at once, and so are those that
+// need a decision: BadDigest, a refused condition, a missing upload.
+//
+// # Stalls
+//
+// There is no time limit on a request: a slow transfer that moves is never cut.
+// A connection on which no byte moved for [Config.StallTimeout] is given up,
+// and the call is tried again. CompleteMultipartUpload and the copies may stay
+// silent for minutes while the store works; they have [Config.LongStallTimeout].
+//
+// # Bodies
+//
+// Bodies of PutObject and UploadPart are sent as they are: no chunked framing,
+// no checksum that was not asked for, and not hashed for the signature, neither
+// over https nor over http. Content-MD5, which is signed, ties them to the
+// request. A body is thus read exactly once per attempt.
+package store

@@ -1,0 +1,140 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// ErrNoCredentials says that no source of credentials had any. The error that
+// carries it wraps the cause as well.
+var ErrNoCredentials = errors.New("no credentials")
+
+// ConfigError is a mistake in the configuration; nothing was sent.
+type ConfigError struct {
+	What  string // "endpoint", "addressing style", "profile", "AWS configuration"
+	Value string // what was given, if it is one value
+	Err   error
+}
+
+func (e *ConfigError) Error() string {
+	if e.Value == "" {
+		return fmt.Sprintf("%s: %v", e.What, e.Err)
+	}
+	return fmt.Sprintf("%s %q: %v", e.What, e.Value, e.Err)
+}
+
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// GaveUp is the end of a call that was tried until patience ran out.
+type GaveUp struct {
+	Host     string        // that was asked; "" if it did not come to that
+	After    time.Duration // the patience there was
+	Answered bool          // false: it has never answered anything
+	Last     error         // what the last attempt met
+}
+
+func (e *GaveUp) Error() string {
+	host := cmp.Or(e.Host, "the store") // it may have failed before it had an address
+	if !e.Answered {
+		return fmt.Sprintf("no answer from %s in %v: %v", host, e.After, e.Last)
+	}
+	return fmt.Sprintf("no progress with %s for %v: %v", host, e.After, e.Last)
+}
+
+func (e *GaveUp) Unwrap() error { return e.Last }
+
+// StallError ends an attempt on a connection where no byte moved.
+type StallError struct{ For time.Duration }
+
+func (e *StallError) Error() string   { return fmt.Sprintf("no byte moved for %v", e.For) }
+func (e *StallError) Timeout() bool   { return true }
+func (e *StallError) Temporary() bool { return true }
+
+// BodyError says that the body of a request could not be read to its end: the
+// trouble is with the source. It is not tried again.
+type BodyError struct{ Err error }
+
+func (e *BodyError) Error() string { return fmt.Sprintf("read the body: %v", e.Err) }
+func (e *BodyError) Unwrap() error { return e.Err }
+
+// StatusCode is the HTTP status of the answer that err came with, or 0.
+func StatusCode(err error) int {
+	var e interface{ HTTPStatusCode() int }
+	if errors.As(err, &e) {
+		return e.HTTPStatusCode()
+	}
+	return 0
+}
+
+// Code is the S3 error code that err came with, "NoSuchUpload" for one, or "".
+// HEAD answers have no body: theirs are "NotFound", "Forbidden" and so on.
+func Code(err error) string {
+	var e smithy.APIError
+	if errors.As(err, &e) {
+		return e.ErrorCode()
+	}
+	return ""
+}
+
+// RequestID is the store's own name for the request that err came from, or "".
+func RequestID(err error) string {
+	var e interface{ ServiceRequestID() string }
+	if errors.As(err, &e) {
+		return e.ServiceRequestID()
+	}
+	return ""
+}
+
+// BucketRegion is where the store said the bucket is, when it refused a request
+// that was meant for another region; else "".
+func BucketRegion(err error) string {
+	var e *smithyhttp.ResponseError
+	if !errors.As(err, &e) || e.Response == nil || e.Response.Response == nil {
+		return ""
+	}
+	switch e.HTTPStatusCode() {
+	case http.StatusMovedPermanently, http.StatusTemporaryRedirect, http.StatusBadRequest, http.StatusForbidden:
+		return e.Response.Header.Get(bucketRegionHeader)
+	}
+	return ""
+}
+
+// IsTemporary says whether the same call may well succeed later: the network,
+// an overloaded or ailing store, throttling.
+func IsTemporary(err error) bool {
+	var gaveUp *GaveUp
+	var body *BodyError
+	var netErr net.Error
+	var sendErr *smithyhttp.RequestSendError
+	switch {
+	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, ErrNoCredentials),
+		errors.As(err, &body), neverMends(err), isVerdict(Code(err)):
+		return false
+	case errors.As(err, &gaveUp):
+		return true
+	case isThrottle(err), isTemporaryAnswer(err), isCut(err):
+		return true
+	}
+	return errors.As(err, &sendErr) || errors.As(err, &netErr)
+}
+
+// neverMends are failures to talk at all that waiting does not change.
+func neverMends(err error) bool {
+	var cert *tls.CertificateVerificationError
+	var unknown x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var record tls.RecordHeaderError
+	return errors.As(err, &cert) || errors.As(err, &unknown) || errors.As(err, &host) || errors.As(err, &invalid) ||
+		errors.As(err, &record) || errors.Is(err, http.ErrSchemeMismatch)
+}

@@ -1,0 +1,298 @@
+package store
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"reflect"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+const (
+	backoffFrom = 500 * time.Millisecond
+	backoffTo   = 30 * time.Second
+)
+
+// fullJitter spreads the retries of many calls that failed at the same moment:
+// https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+func fullJitter(attempt int, _ error) time.Duration {
+	bound := backoffTo
+	if attempt < 7 {
+		bound = min(bound, backoffFrom<<max(attempt-1, 0))
+	}
+	return rand.N(bound)
+}
+
+// calls is what all calls of a Store have in common.
+type calls struct {
+	cfg      Config
+	patience *patience
+	creds    aws.CredentialsProvider
+
+	mu      sync.Mutex
+	renewed time.Time // when the credentials were last invalidated
+}
+
+// call is one call of the client, with all its attempts, which follow one
+// another. It decides as the SDK's retryer for this call alone; the SDK's own
+// retryer is shared by all calls and counts attempts.
+type call struct {
+	*calls
+	ctx         context.Context
+	op          string
+	bucket, key string
+	part        int32
+	started     time.Time
+	asked       bool // has had the credentials renewed
+
+	// Of the last attempt:
+	attempt int
+	begun   time.Time
+	host    string
+	body    *body // nil if it has none
+}
+
+type callKey struct{}
+
+func callFrom(ctx context.Context) *call {
+	c, _ := ctx.Value(callKey{}).(*call)
+	return c
+}
+
+// addCall gives the call that stack is for its own retryer and observer. It
+// runs once for each call.
+func addCall(stack *middleware.Stack, shared *calls) error {
+	c := &call{calls: shared, op: stack.ID()}
+	theirs, ok := stack.Finalize.Get("Retry")
+	if !ok {
+		return nil
+	}
+	loop, ok := theirs.(*retry.Attempt)
+	if !ok {
+		return errors.New("the SDK's retry loop is not the one known")
+	}
+	ours := retry.NewAttemptMiddleware(c, smithyhttp.RequestCloner, func(m *retry.Attempt) {
+		m.OperationMeter = loop.OperationMeter
+		m.ClientSkew = loop.ClientSkew
+		m.DisableClockSkewCorrection = loop.DisableClockSkewCorrection
+	})
+	if _, err := stack.Finalize.Swap("Retry", ours); err != nil {
+		return err
+	}
+	if err := stack.Initialize.Add(middleware.InitializeMiddlewareFunc("s3up:call", c.initialize), middleware.Before); err != nil {
+		return err
+	}
+	return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("s3up:attempt", c.finalize), "Retry", middleware.After)
+}
+
+func (c *call) initialize(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+	c.bucket, c.key, c.part = target(in.Parameters)
+	c.started = c.patience.now()
+	c.ctx = ctx
+	return next.HandleInitialize(context.WithValue(ctx, callKey{}, c), in)
+}
+
+// target finds what a call is about in its input, one of the SDK's structs.
+func target(input any) (bucket, key string, part int32) {
+	v := reflect.Indirect(reflect.ValueOf(input))
+	if v.Kind() != reflect.Struct {
+		return "", "", 0
+	}
+	get := func(name string, to any) {
+		if f := v.FieldByName(name); f.IsValid() && f.Kind() == reflect.Pointer && !f.IsNil() {
+			if to := reflect.ValueOf(to).Elem(); f.Type().Elem() == to.Type() {
+				to.Set(f.Elem())
+			}
+		}
+	}
+	get("Bucket", &bucket)
+	get("Key", &key)
+	get("PartNumber", &part)
+	return bucket, key, part
+}
+
+// finalize surrounds one attempt.
+func (c *call) finalize(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+	c.attempt++
+	c.begun = c.patience.now()
+	c.body = nil
+	c.patience.begin()
+
+	out, metadata, err := next.HandleFinalize(ctx, in)
+
+	if err == nil {
+		c.patience.advance()
+	}
+	if c.cfg.OnThrottle != nil && isThrottle(err) {
+		c.cfg.OnThrottle()
+	}
+	if c.cfg.OnAttempt != nil {
+		a := Attempt{
+			Op: c.op, Bucket: c.bucket, Key: c.key, Part: c.part,
+			Number: c.attempt, Duration: c.patience.now().Sub(c.begun), Err: err,
+			Status: StatusCode(err), Code: Code(err), RequestID: RequestID(err),
+		}
+		if err == nil {
+			if res, ok := awsmiddleware.GetRawResponse(metadata).(*smithyhttp.Response); ok {
+				a.Status = res.StatusCode
+			}
+			a.RequestID, _ = awsmiddleware.GetRequestIDMetadata(metadata)
+		}
+		if c.body != nil {
+			a.Sent = c.body.read.Load()
+		}
+		c.cfg.OnAttempt(a)
+	}
+	return out, metadata, err
+}
+
+// The SDK asks these in turn, after each attempt.
+
+func (c *call) MaxAttempts() int { return 0 }
+
+func (c *call) IsErrorRetryable(err error) bool {
+	if c.ctx.Err() != nil {
+		return false
+	}
+	if Code(err) == "ExpiredToken" && !c.asked {
+		c.asked = true
+		return c.renew(c.ctx, c.begun)
+	}
+	return retryable(err)
+}
+
+func (c *call) RetryDelay(attempt int, err error) (time.Duration, error) {
+	left, whole, answered := c.patience.left(c.started)
+	if left <= 0 {
+		return 0, &GaveUp{Host: c.host, After: whole, Answered: answered, Last: err}
+	}
+	delay := max(c.cfg.Backoff(attempt, err), retryAfter(err, c.patience.now()))
+	return min(delay, left), nil
+}
+
+func (c *call) GetAttemptToken(context.Context) (func(error) error, error)      { return noToken, nil }
+func (c *call) GetRetryToken(context.Context, error) (func(error) error, error) { return noToken, nil }
+func (c *call) GetInitialToken() func(error) error                              { return noToken }
+
+func noToken(error) error { return nil }
+
+// renew makes the next attempt get new credentials, if they are of a kind that
+// can be had anew. An attempt that began before another call had them renewed
+// needs only to be repeated.
+func (c *calls) renew(ctx context.Context, begun time.Time) bool {
+	cache, ok := c.creds.(*aws.CredentialsCache)
+	if !ok {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if begun.Before(c.renewed) {
+		return true
+	}
+	creds, err := cache.Retrieve(ctx)
+	if err != nil || !creds.CanExpire {
+		return false
+	}
+	cache.Invalidate()
+	c.renewed = c.patience.now()
+	return true
+}
+
+// retryAfter is how long the store asks to be left alone, at most backoffTo.
+// The SDK sees to x-amz-retry-after by itself.
+func retryAfter(err error, now time.Time) time.Duration {
+	var e *smithyhttp.ResponseError
+	if !errors.As(err, &e) || e.Response == nil || e.Response.Response == nil {
+		return 0
+	}
+	v := e.Response.Header.Get("Retry-After")
+	if seconds, err := strconv.Atoi(v); err == nil {
+		return min(time.Duration(max(seconds, 0))*time.Second, backoffTo)
+	}
+	if t, err := http.ParseTime(v); err == nil {
+		return min(max(t.Sub(now), 0), backoffTo)
+	}
+	return 0
+}
+
+// retryable says whether sending the same request once more may help.
+func retryable(err error) bool {
+	var skew interface{ RetryableError() bool }
+	var source *BodyError
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &skew): // the SDK corrects the clock
+		return skew.RetryableError()
+	case errors.As(err, &source), neverMends(err), isVerdict(Code(err)):
+		return false
+	case isThrottle(err), isTemporaryAnswer(err), isCut(err):
+		return true
+	case errors.As(err, &dns): // "no such host" is also what a lost network says
+		return true
+	}
+	return retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) == aws.TrueTernary
+}
+
+// isVerdict says that the store has judged the request itself. The status does
+// not tell: the SDK turns an error that came with status 200 into a 500.
+func isVerdict(code string) bool {
+	switch code {
+	case "AccessDenied", "AuthorizationHeaderMalformed", "BadDigest", "ConditionalRequestConflict",
+		"EntityTooLarge", "EntityTooSmall", "InvalidAccessKeyId", "InvalidArgument", "InvalidBucketName",
+		"InvalidDigest", "InvalidObjectState", "InvalidPart", "InvalidPartOrder", "InvalidRequest",
+		"InvalidStorageClass", "InvalidTag", "KeyTooLongError", "MalformedXML", "MetadataTooLarge",
+		"MethodNotAllowed", "NoSuchBucket", "NoSuchKey", "NoSuchUpload", "NoSuchVersion", "NotImplemented",
+		"PermanentRedirect", "PreconditionFailed", "SignatureDoesNotMatch",
+		"XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch":
+		return true
+	}
+	return false
+}
+
+func isThrottle(err error) bool {
+	if err == nil {
+		return false
+	}
+	switch StatusCode(err) {
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return true
+	}
+	_, ok := retry.DefaultThrottleErrorCodes[Code(err)]
+	return ok
+}
+
+// isTemporaryAnswer says that the store, or a proxy before it, is ailing.
+func isTemporaryAnswer(err error) bool {
+	switch Code(err) {
+	case "InternalError", "IncompleteBody", "OperationAborted", "RequestTimeout":
+		return true
+	}
+	switch status := StatusCode(err); status {
+	case 408, 499, 500, 502, 503, 504:
+		return true
+	default: // 52x and 530 are Cloudflare's
+		return status >= 520 && status <= 530
+	}
+}
+
+// isCut says that an answer began and did not arrive whole, or that something
+// else than the store answered with success.
+func isCut(err error) bool {
+	var netErr net.Error
+	var syntax *xml.SyntaxError
+	status := StatusCode(err)
+	return status != 0 && (errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &netErr)) ||
+		status/100 == 2 && errors.As(err, &syntax)
+}

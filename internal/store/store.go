@@ -1,0 +1,225 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/logging"
+	"github.com/aws/smithy-go/middleware"
+)
+
+// Config says which store and how to treat it. The zero value is Amazon S3, or
+// whatever the environment and the AWS profile say, with all defaults.
+type Config struct {
+	Endpoint   string // URL; "" = AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the profile's, else Amazon
+	Region     string // "" = AWS_REGION, the profile's, else us-east-1
+	Profile    string // "" = AWS_PROFILE, else default
+	Addressing string // "auto" (also ""), "path" or "virtual"; see [Open]
+
+	Connections int // requests in flight at once, for the size of the pool; default 64
+
+	StallTimeout     time.Duration // a connection without a byte moving; default 60s
+	LongStallTimeout time.Duration // the same while the store completes or copies; default 15m
+	FirstAnswer      time.Duration // patience before the store answered anything; default 15s
+	RetryFor         time.Duration // patience without any call succeeding; default 5m
+
+	// Backoff is the wait before attempt+1, after attempt (from 1) ended with
+	// err. The default is drawn from zero to a bound that doubles from 0.5s to
+	// 30s. A store that says Retry-After is waited for, whatever Backoff says.
+	Backoff func(attempt int, err error) time.Duration
+
+	// OnAttempt is told of each attempt when it is over, OnThrottle whenever
+	// the store asked for fewer requests. Both are called from many goroutines
+	// at once and must not block.
+	OnAttempt  func(Attempt)
+	OnThrottle func()
+
+	UserAgent string // "name/version" of the program
+}
+
+// Attempt is one request that was made, or tried, for a call.
+type Attempt struct {
+	Op          string // "UploadPart"
+	Bucket, Key string
+	Part        int32 // part number; 0 if the call has none
+	Number      int   // 1 for the first attempt of the call
+	Status      int   // HTTP status; 0 if there was no answer
+	Code        string
+	RequestID   string
+	Sent        int64 // bytes of the body that were read to be sent
+	Duration    time.Duration
+	Err         error // nil when the attempt succeeded
+}
+
+// Store is a connection to an S3 store. It may be used by many goroutines at
+// once and needs no closing.
+type Store struct {
+	Client   *s3.Client
+	Region   string
+	Endpoint string // URL in use, from wherever it came; "" is Amazon's own for the region
+	AWS      bool   // the endpoint is Amazon's
+}
+
+// Tokens are renewed this long before they end, so that a request does not set
+// out with one that expires on the way.
+const expiryWindow = 5 * time.Minute
+
+func (c Config) withDefaults() Config {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	def(&c.StallTimeout, time.Minute)
+	def(&c.LongStallTimeout, 15*time.Minute)
+	def(&c.FirstAnswer, 15*time.Second)
+	def(&c.RetryFor, 5*time.Minute)
+	c.LongStallTimeout = max(c.LongStallTimeout, c.StallTimeout)
+	if c.Connections <= 0 {
+		c.Connections = 64
+	}
+	if c.Backoff == nil {
+		c.Backoff = fullJitter
+	}
+	return c
+}
+
+// Open sets up the connection. It sends nothing to the store, but retrieves
+// the credentials, so that their absence is known before any work is done:
+// the error is then an [ErrNoCredentials]. A [*ConfigError] is a mistake in the
+// configuration.
+//
+// With Addressing "auto", buckets are part of the host name on Amazon and of
+// the path on every other endpoint, as in the AWS CLI; the few services that
+// refuse paths get host names. Where a host name cannot carry the bucket (an IP
+// address, dots in the bucket over https) the path does, even with "virtual".
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	cfg = cfg.withDefaults()
+	if err := checkAddressing(cfg.Addressing); err != nil {
+		return nil, err
+	}
+	if cfg.Endpoint != "" {
+		if _, err := parseEndpoint(cfg.Endpoint); err != nil {
+			return nil, err
+		}
+	}
+	awsCfg, err := loadConfig(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+
+	patience := newPatience(cfg, time.Now)
+	calls := &calls{cfg: cfg, patience: patience, creds: awsCfg.Credentials}
+	httpClient := newTransport(awsCfg.HTTPClient, cfg, patience)
+	client := s3.NewFromConfig(awsCfg, func(o *s3.Options) {
+		if cfg.Endpoint != "" {
+			o.BaseEndpoint = &cfg.Endpoint
+		}
+		o.UsePathStyle = usePath(cfg.Addressing, aws.ToString(o.BaseEndpoint))
+		o.HTTPClient = httpClient
+		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+		o.ContinueHeaderThresholdBytes = -1
+		o.APIOptions = append(o.APIOptions, unsignedPayload, func(stack *middleware.Stack) error {
+			return addCall(stack, calls)
+		})
+		if cfg.UserAgent != "" {
+			o.APIOptions = append(o.APIOptions, userAgent(cfg.UserAgent))
+		}
+	})
+	s := &Store{
+		Client:   client,
+		Region:   client.Options().Region,
+		Endpoint: aws.ToString(client.Options().BaseEndpoint),
+	}
+	s.AWS = true
+	if s.Endpoint != "" {
+		u, err := parseEndpoint(s.Endpoint)
+		if err != nil {
+			return nil, err
+		}
+		s.AWS = isAmazon(u.Hostname())
+	}
+	if err := checkCredentials(ctx, awsCfg.Credentials, credentialsTimeout(awsCfg.Credentials)); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func loadConfig(ctx context.Context, cfg Config) (aws.Config, error) {
+	opts := []func(*config.LoadOptions) error{
+		config.WithDefaultRegion("us-east-1"),
+		config.WithLogger(logging.Nop{}), // the program alone speaks on stderr
+		config.WithCredentialsCacheOptions(func(o *aws.CredentialsCacheOptions) {
+			o.ExpiryWindow = expiryWindow
+		}),
+	}
+	if cfg.Region != "" {
+		opts = append(opts, config.WithRegion(cfg.Region))
+	}
+	if cfg.Profile != "" {
+		opts = append(opts, config.WithSharedConfigProfile(cfg.Profile))
+	}
+	awsCfg, err := config.LoadDefaultConfig(ctx, opts...)
+	if err == nil {
+		return awsCfg, nil
+	}
+	if ctx.Err() != nil {
+		return awsCfg, ctx.Err()
+	}
+	var unknown config.SharedConfigProfileNotExistError
+	if errors.As(err, &unknown) {
+		return awsCfg, &ConfigError{What: "profile", Value: unknown.Profile, Err: errors.New("not found in the AWS configuration files")}
+	}
+	return awsCfg, &ConfigError{What: "AWS configuration", Err: err}
+}
+
+// credentialsTimeout is how long the first credentials may take.
+func credentialsTimeout(provider aws.CredentialsProvider) time.Duration {
+	if p, ok := provider.(aws.CredentialProviderSource); ok && slices.Contains(p.ProviderSources(), aws.CredentialSourceIMDS) {
+		return 5 * time.Second // it answers at once or is not there
+	}
+	return time.Minute // a process or a sign-on may ask somebody for a code
+}
+
+func checkCredentials(ctx context.Context, provider aws.CredentialsProvider, timeout time.Duration) error {
+	bounded, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	_, err := provider.Retrieve(bounded)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case bounded.Err() != nil:
+		return fmt.Errorf("%w: nothing in %v: %w", ErrNoCredentials, timeout, err)
+	}
+	return fmt.Errorf("%w: %w", ErrNoCredentials, err)
+}
+
+// userAgent names the program beside the SDK, which would escape a slash.
+func userAgent(program string) func(*middleware.Stack) error {
+	if name, version, ok := strings.Cut(program, "/"); ok {
+		return awsmiddleware.AddUserAgentKeyValue(name, version)
+	}
+	return awsmiddleware.AddUserAgentKey(program)
+}
+
+// unsignedPayload leaves bodies out of the signature on plain http as well,
+// where the SDK would read them twice. Over https it does so by itself.
+func unsignedPayload(stack *middleware.Stack) error {
+	switch stack.ID() {
+	case "PutObject", "UploadPart":
+		return v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware(stack)
+	}
+	return nil
+}

@@ -1,0 +1,170 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+)
+
+const (
+	dialTimeout        = 30 * time.Second
+	bucketRegionHeader = "X-Amz-Bucket-Region"
+
+	// Requests without a slot of their own: listing, aborting.
+	sparePool = 4
+
+	// net/http gathers the head of a request and the beginning of its body here
+	// and hands the rest on in larger blocks.
+	writeBuffer = 64 << 10
+)
+
+// transport sends single requests.
+type transport struct {
+	next     aws.HTTPClient
+	cfg      Config
+	patience *patience
+}
+
+// newTransport builds on the client that the SDK's configuration prepared, for
+// the sake of AWS_CA_BUNDLE; there is none if nothing was to be prepared.
+func newTransport(prepared aws.HTTPClient, cfg Config, p *patience) *transport {
+	client, ok := prepared.(*awshttp.BuildableClient)
+	if !ok {
+		client = awshttp.NewBuildableClient()
+	}
+	dialer := client.GetDialer()
+	dialer.Timeout = dialTimeout
+	blocks := &sync.Pool{New: func() any { return new([block]byte) }}
+	client = client.WithTransportOptions(func(t *http.Transport) {
+		// With HTTP/2 all parts would share one connection, and its window.
+		t.Protocols = new(http.Protocols)
+		t.Protocols.SetHTTP1(true)
+		t.ForceAttemptHTTP2 = false
+		t.TLSClientConfig.NextProtos = []string{"http/1.1"} // cloning has put h2 there
+		t.TLSNextProto = nil
+		t.MaxIdleConns = cfg.Connections + sparePool
+		t.MaxIdleConnsPerHost = cfg.Connections + sparePool
+		t.MaxConnsPerHost = 0
+		t.WriteBufferSize = writeBuffer
+		t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, p.within(dialTimeout))
+			defer cancel()
+			c, err := dialer.DialContext(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			return newConn(c, p.within(cfg.StallTimeout), blocks), nil
+		}
+	})
+	return &transport{next: client.Freeze(), cfg: cfg, patience: p}
+}
+
+// Do sends one request and returns when the head of the answer is there.
+func (t *transport) Do(req *http.Request) (*http.Response, error) {
+	ctx := req.Context()
+	wait := t.cfg.StallTimeout
+	switch awsmiddleware.GetOperationName(ctx) {
+	case "CompleteMultipartUpload", "CopyObject", "UploadPartCopy":
+		wait = t.cfg.LongStallTimeout
+	}
+	x := &exchange{
+		send:   t.patience.within(t.cfg.StallTimeout),
+		wait:   t.patience.firstWait(wait),
+		gather: req.URL.Scheme == "https" && req.ContentLength > record,
+	}
+	req = req.WithContext(httptrace.WithClientTrace(ctx, x.trace()))
+
+	var b *body
+	if req.Body != nil && req.Body != http.NoBody {
+		b = &body{ReadCloser: req.Body, size: req.ContentLength}
+		req.Body = b
+	}
+	if c := callFrom(ctx); c != nil {
+		c.host = req.URL.Host
+		c.body = b
+	}
+
+	res, err := t.next.Do(req)
+	if err != nil {
+		if b != nil {
+			if broken := b.broken.Load(); broken != nil {
+				return res, broken
+			}
+		}
+		var stall *StallError
+		if errors.As(err, &stall) {
+			return res, stall
+		}
+		return res, err
+	}
+	t.patience.answer()
+	tellRegion(req, res)
+	return res, nil
+}
+
+// body counts what is read of a request's body, and tells a source that fails
+// from a connection that does: net/http reports both as a failed request.
+type body struct {
+	io.ReadCloser
+	size   int64
+	read   atomic.Int64
+	closed atomic.Bool
+	broken atomic.Pointer[BodyError]
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	read := b.read.Add(int64(n))
+	switch {
+	case err == nil, b.closed.Load(): // it ends when it is closed
+	case err != io.EOF:
+		b.broken.Store(&BodyError{err})
+	case read < b.size:
+		b.broken.Store(&BodyError{io.ErrUnexpectedEOF})
+	}
+	return n, err
+}
+
+func (b *body) Close() error {
+	b.closed.Store(true)
+	return b.ReadCloser.Close()
+}
+
+// tellRegion puts the region that a refusal names in its body, as stores other
+// than Amazon's do, where Amazon puts it too: into the header.
+func tellRegion(req *http.Request, res *http.Response) {
+	const enough = 64 << 10
+	if req.Method == http.MethodHead || res.Header.Get(bucketRegionHeader) != "" {
+		return
+	}
+	switch res.StatusCode {
+	case http.StatusMovedPermanently, http.StatusTemporaryRedirect, http.StatusBadRequest:
+	default:
+		return
+	}
+	var head bytes.Buffer
+	var refusal struct {
+		XMLName xml.Name `xml:"Error"`
+		Region  string
+	}
+	err := xml.NewDecoder(io.TeeReader(io.LimitReader(res.Body, enough), &head)).Decode(&refusal)
+	res.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(&head, res.Body), res.Body}
+	if err == nil && refusal.Region != "" {
+		res.Header.Set(bucketRegionHeader, refusal.Region)
+	}
+}
