@@ -1,0 +1,80 @@
+package upload
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"time"
+
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/middleware"
+)
+
+// Client is the part of *s3.Client that the engine uses, and with that the list
+// of permissions that it needs (S3-FACTS §13):
+//
+//	s3:PutObject                    PutObject, CreateMultipartUpload, UploadPart, CompleteMultipartUpload
+//	s3:PutObject, s3:GetObject      CopyObject
+//	s3:GetObject                    HeadObject
+//	s3:AbortMultipartUpload         AbortMultipartUpload
+//	s3:ListMultipartUploadParts     ListParts
+//	s3:ListBucketMultipartUploads   ListMultipartUploads
+//	s3:DeleteObject, s3:ListBucket  DeleteObject and ListObjectsV2, for the staged copy only
+//
+// It must send bodies as they are (no aws-chunked), read them once, and retry
+// by itself what passes; see package store.
+type Client interface {
+	PutObject(context.Context, *s3.PutObjectInput, ...func(*s3.Options)) (*s3.PutObjectOutput, error)
+	HeadObject(context.Context, *s3.HeadObjectInput, ...func(*s3.Options)) (*s3.HeadObjectOutput, error)
+	CopyObject(context.Context, *s3.CopyObjectInput, ...func(*s3.Options)) (*s3.CopyObjectOutput, error)
+	DeleteObject(context.Context, *s3.DeleteObjectInput, ...func(*s3.Options)) (*s3.DeleteObjectOutput, error)
+	ListObjectsV2(context.Context, *s3.ListObjectsV2Input, ...func(*s3.Options)) (*s3.ListObjectsV2Output, error)
+	CreateMultipartUpload(context.Context, *s3.CreateMultipartUploadInput, ...func(*s3.Options)) (*s3.CreateMultipartUploadOutput, error)
+	UploadPart(context.Context, *s3.UploadPartInput, ...func(*s3.Options)) (*s3.UploadPartOutput, error)
+	CompleteMultipartUpload(context.Context, *s3.CompleteMultipartUploadInput, ...func(*s3.Options)) (*s3.CompleteMultipartUploadOutput, error)
+	AbortMultipartUpload(context.Context, *s3.AbortMultipartUploadInput, ...func(*s3.Options)) (*s3.AbortMultipartUploadOutput, error)
+	ListMultipartUploads(context.Context, *s3.ListMultipartUploadsInput, ...func(*s3.Options)) (*s3.ListMultipartUploadsOutput, error)
+	ListParts(context.Context, *s3.ListPartsInput, ...func(*s3.Options)) (*s3.ListPartsOutput, error)
+}
+
+var _ Client = (*s3.Client)(nil)
+
+// A counter counts the requests of one upload by operation, each attempt of a
+// retried call by itself.
+type counter struct {
+	mu sync.Mutex
+	n  map[string]int
+}
+
+// option makes a call counted. The Deserialize step runs once for each attempt.
+func (c *counter) option(o *s3.Options) {
+	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+		return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("s3upCount",
+			func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
+				middleware.DeserializeOutput, middleware.Metadata, error) {
+				c.mu.Lock()
+				if c.n == nil {
+					c.n = make(map[string]int)
+				}
+				c.n[stack.ID()]++
+				c.mu.Unlock()
+				return next.HandleDeserialize(ctx, in)
+			}), middleware.Before)
+	})
+}
+
+func (c *counter) counts() map[string]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.n)
+}
+
+// serverTime returns the store's Date from an answer, or the local time if it
+// sent none. Ages of uploads are told by the store's clock alone.
+func serverTime(answer middleware.Metadata) time.Time {
+	if t, ok := awsmiddleware.GetServerTime(answer); ok && !t.IsZero() {
+		return t
+	}
+	return time.Now()
+}

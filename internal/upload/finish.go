@@ -1,0 +1,242 @@
+package upload
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"s3up/internal/etag"
+)
+
+// A verdict says what an object is that HEAD shows under the key.
+type verdict int
+
+const (
+	foreign     verdict = iota // somebody else's, or none
+	isMD5                      // ours: its ETag is the MD5 of the bytes
+	isComposite                // ours: its ETag is the composite of our parts
+	isOpaque                   // ours as far as anybody can tell: ETags mean nothing here
+)
+
+// head looks at the object under the key.
+func (t *transfer) head(ctx context.Context) (*s3.HeadObjectOutput, error) {
+	return t.u.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &t.job.Bucket, Key: &t.job.Key}, t.with)
+}
+
+func seen(out *s3.HeadObjectOutput) answer {
+	return answer{etag.Trim(aws.ToString(out.ETag)), aws.ToString(out.VersionId), aws.ToTime(out.LastModified)}
+}
+
+// judge compares what HEAD shows with what was read. The shape of an ETag proves
+// nothing, only comparing does.
+func (t *transfer) judge(out *s3.HeadObjectOutput) verdict {
+	t.encryption(out.ServerSideEncryption, out.SSECustomerAlgorithm)
+	tag := seen(out).etag
+	switch {
+	case aws.ToInt64(out.ContentLength) != t.size:
+		return foreign
+	case tag == t.whole.String():
+		return isMD5
+	case t.composite != "" && tag == t.composite:
+		return isComposite
+	case !t.isEncrypted() && t.u.knowsMD5(t.job.Bucket), tag == "":
+		return foreign
+	case tag == t.completed.etag, tag == t.partTags:
+		return isOpaque
+	}
+	return foreign
+}
+
+// lookAhead recognizes the mark of a run that died between Complete and the end
+// of its copy: an object of the same size whose ETag is composite with as many
+// parts as would be sent now. The file is hashed ahead; if it is the same,
+// nothing is left to send.
+func (t *transfer) lookAhead(ctx context.Context, c cut) (bool, error) {
+	out, err := t.head(ctx)
+	if err != nil {
+		if KindOf(err) == Temporary || ctx.Err() != nil {
+			return false, err
+		}
+		return false, nil // whatever it is, a call with an answer to read tells better
+	}
+	t.before = seen(out)
+	if !t.copies(c.size) || aws.ToInt64(out.ContentLength) != c.size || etag.Parts(t.before.etag) != c.parts() {
+		return false, nil
+	}
+	if err := t.learn(ctx, c); err != nil {
+		return false, err
+	}
+	if t.before.etag != t.composite {
+		return false, nil
+	}
+	t.u.sawMD5(t.job.Bucket)
+	t.res.PartsResumed = c.parts()
+	t.o.Event(Event{Kind: Resumed, Job: t.job, Bytes: c.size})
+	return true, nil
+}
+
+// copies says whether an object of this size that goes up in parts is copied
+// onto itself afterwards.
+func (t *transfer) copies(size int64) bool {
+	return t.o.Normalize != NormalizeOff && size <= t.o.Limits.MaxCopy
+}
+
+// createProperties are the properties of CreateMultipartUpload: without the
+// storage class where a copy follows, because a class for rare access bills an
+// object that is replaced early, and an archived one cannot be copied.
+func (t *transfer) createProperties() Properties {
+	size := t.src.size
+	if size < 0 {
+		size = t.o.ExpectedSize
+	}
+	p := t.props
+	if t.copies(size) {
+		p.StorageClass = ""
+	}
+	return p
+}
+
+// attemptsBeforeLook is how often the Client tries to complete an upload before
+// HEAD is asked: the first answer may be the one that got lost, and some stores
+// answer every further attempt with a 500 (Ceph 16).
+const attemptsBeforeLook = 3
+
+// complete makes an object of the parts. It returns errGone if the upload is no
+// more and the object is not ours.
+func (t *transfer) complete(ctx context.Context, up *upload) error {
+	t.stage(StageComplete)
+	t.partTags = up.composite()
+	in := &s3.CompleteMultipartUploadInput{
+		Bucket: &t.job.Bucket, Key: &t.job.Key, UploadId: &up.id,
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: up.parts()},
+		MpuObjectSize:   &t.size,
+	}
+	for until := time.Now().Add(t.o.RetryFor); ; {
+		out, err := t.u.client.CompleteMultipartUpload(ctx, in, t.with, func(o *s3.Options) { o.RetryMaxAttempts = attemptsBeforeLook })
+		if err == nil {
+			t.completed = answer{etag: etag.Trim(aws.ToString(out.ETag)), version: aws.ToString(out.VersionId)}
+			t.encryption(out.ServerSideEncryption, nil)
+			if t.completed.etag != "" {
+				return nil
+			}
+			err = errNoETag
+		}
+		gone := code(err) == "NoSuchUpload"
+		if !gone && KindOf(err) != Temporary {
+			return err
+		}
+		switch mine, herr := t.settle(ctx); {
+		case herr != nil:
+			return err
+		case mine && gone:
+			return nil
+		case mine:
+			// Complete may have done nothing, if somebody else stored the same.
+			t.leaveNothing(ctx, up)
+			return nil
+		case gone:
+			return errGone
+		case ctx.Err() != nil || time.Now().After(until):
+			return err
+		}
+	}
+}
+
+// settle finds out after a refused write whether the object is ours all the
+// same, and not the one that was there before.
+func (t *transfer) settle(ctx context.Context) (bool, error) {
+	out, err := t.head(ctx)
+	if err != nil {
+		if status(err) != 0 && KindOf(err) != Temporary {
+			return false, nil
+		}
+		return false, err
+	}
+	return t.judge(out) != foreign && seen(out) != t.before, nil
+}
+
+// verifyPut looks whether a PutObject stored what was sent. done is false if it
+// is to be sent again.
+func (t *transfer) verifyPut(ctx context.Context, got answer, try int) (done bool, _ error) {
+	t.completed = got
+	t.res.Normalized, t.res.VersionID = SinglePut, got.version
+	switch {
+	case got.etag == t.whole.String():
+		t.u.sawMD5(t.job.Bucket)
+		t.result(got, ETagMD5)
+		return true, nil
+	case got.etag != "" && t.isEncrypted():
+		t.opaque(got)
+		return true, nil
+	}
+	out, err := t.head(ctx)
+	if err != nil {
+		if try < tries && got.etag == "" && status(err) == http.StatusNotFound {
+			return false, nil
+		}
+		if status(err) == http.StatusNotFound {
+			return false, fail(Conflict, "the object is not there after it was stored")
+		}
+		return false, fmt.Errorf("the answer's ETag is %q and not the MD5 of what was sent, and the object cannot be looked at: %w", got.etag, err)
+	}
+	switch now := seen(out); t.judge(out) {
+	case isMD5:
+		t.u.sawMD5(t.job.Bucket)
+		t.result(now, ETagMD5)
+		return true, nil
+	case isOpaque:
+		if !t.isEncrypted() && try == 1 {
+			return false, nil // an answer by mistake, or one that is never an MD5?
+		}
+		t.opaque(now)
+		return true, nil
+	default:
+		switch {
+		case try < tries && (got.etag == "" || now.etag == got.etag):
+			return false, nil
+		case got.etag != "" && now.etag == got.etag:
+			return false, t.mismatch(now)
+		case got.etag == "":
+			return false, errNoETag
+		}
+		return false, t.overwritten(now)
+	}
+}
+
+// mismatch is the error for an object that is ours and not our bytes.
+func (t *transfer) mismatch(now answer) error {
+	return fail(Integrity, "the object's ETag is %s, the MD5 of what was read is %s", now.etag, t.whole)
+}
+
+// overwritten is the error for an object that somebody else made.
+func (t *transfer) overwritten(now answer) error {
+	return fail(Conflict, "somebody else wrote the object meanwhile: its ETag is %s", now.etag)
+}
+
+// result notes what the object is now.
+func (t *transfer) result(now answer, kind ETagKind) {
+	t.res.ETag, t.res.ETagKind = now.etag, kind
+	if now.version != "" {
+		t.res.VersionID = now.version
+	}
+}
+
+func (t *transfer) opaque(now answer) {
+	t.result(now, ETagOpaque)
+	t.res.Normalized = Opaque
+	if !t.isEncrypted() {
+		t.note("this store's ETags are not MD5s: that it got the bytes is known from the Content-MD5 that it accepted")
+	}
+}
+
+// leaveNothing aborts an upload that is not needed any more.
+func (t *transfer) leaveNothing(ctx context.Context, up *upload) {
+	if err := t.abort(ctx, up.id); err != nil {
+		t.note("the multipart upload %s could not be aborted: %s", up.id, reason(err))
+	}
+}

@@ -1,0 +1,250 @@
+package upload
+
+import (
+	"context"
+	"maps"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/encoding/httpbinding"
+
+	"s3up/internal/etag"
+)
+
+// finish looks at the object that was completed, gives it the MD5 as ETag where
+// that is possible, and looks again.
+func (t *transfer) finish(ctx context.Context) error {
+	out, err := t.head(ctx)
+	switch {
+	case err == nil:
+	case status(err) == http.StatusNotFound:
+		return fail(Conflict, "the object was deleted by somebody else after it was completed")
+	case cannot(err) && t.completed.etag != "":
+		return t.unseen(err)
+	default:
+		return err
+	}
+	now := seen(out)
+	switch t.judge(out) {
+	case foreign:
+		return t.overwritten(now)
+	case isMD5:
+		t.res.Normalized = Already
+		t.result(now, ETagMD5)
+		t.lost(out)
+		return nil
+	case isOpaque:
+		t.opaque(now)
+		t.lost(out)
+		return nil
+	}
+	t.result(now, ETagMultipart)
+	switch {
+	case t.isEncrypted():
+		t.opaque(now)
+	case t.o.Normalize == NormalizeOff:
+		t.res.Normalized = Off
+	case t.size > t.o.Limits.MaxCopy:
+		t.res.Normalized = TooLarge
+		t.note("objects larger than %s cannot be copied in one piece: the ETag is the composite of %s",
+			byteSize(t.o.Limits.MaxCopy), plural(t.res.Parts, "part"))
+	case t.o.Normalize == NormalizeStaged:
+		return t.staged(ctx, out)
+	default:
+		return t.selfCopy(ctx, out)
+	}
+	t.lost(out)
+	return nil
+}
+
+// unseen is the end for credentials that may write but not read: the object was
+// verified part by part, and by the answer to Complete.
+func (t *transfer) unseen(cause error) error {
+	switch t.completed.etag {
+	case t.whole.String():
+		t.res.Normalized = Already
+		t.result(t.completed, ETagMD5)
+		return nil
+	case t.composite:
+		t.result(t.completed, ETagMultipart)
+	default:
+		if !t.isEncrypted() && t.u.knowsMD5(t.job.Bucket) {
+			return fail(Conflict, "the object's ETag is %s, and not the composite %s of the parts that were sent", t.completed.etag, t.composite)
+		}
+		t.result(t.completed, ETagOpaque)
+	}
+	t.res.Normalized = Refused
+	t.note("the object may not be looked at (%s): it is verified by its parts, and its ETag stays composite", reason(cause))
+	return nil
+}
+
+// copySource names an object for CopyObject. Every byte but the unreserved ones
+// is escaped: stores read what is not in different ways, and then copy another
+// object (SERVERS.md, finding 11). The SDK sends the header as it is.
+func copySource(bucket, key string) *string {
+	return aws.String(bucket + "/" + httpbinding.EscapePath(key, false))
+}
+
+// copyTries is how often a copy is made that says nothing of its success and
+// shows no effect.
+const copyTries = 3
+
+// selfCopy copies the object onto itself, so that it becomes one piece with the
+// MD5 as ETag, and verifies that it did. The condition keeps the copy from
+// restating somebody else's newer object with our properties.
+func (t *transfer) selfCopy(ctx context.Context, out *s3.HeadObjectOutput) error {
+	t.stage(StageNormalize)
+	in := &s3.CopyObjectInput{
+		Bucket: &t.job.Bucket, Key: &t.job.Key,
+		CopySource: copySource(t.job.Bucket, t.job.Key), CopySourceIfMatch: out.ETag,
+	}
+	t.props.copy(in)
+	for try := 1; ; try++ {
+		made, err := t.copy(ctx, in)
+		if err != nil {
+			return t.afterCopy(ctx, out, err)
+		}
+		done, err := t.verifyCopy(ctx, made, SelfCopy, try)
+		if done || err != nil {
+			return err
+		}
+	}
+}
+
+// copy makes a copy. A storage class that the store does not know is left out.
+func (t *transfer) copy(ctx context.Context, in *s3.CopyObjectInput) (answer, error) {
+	out, err := t.u.client.CopyObject(ctx, in, t.with)
+	if code(err) == "InvalidStorageClass" && in.StorageClass != "" {
+		t.note("the store does not know the storage class %s: the object is stored in its default class", in.StorageClass)
+		t.props.StorageClass, in.StorageClass = "", ""
+		out, err = t.u.client.CopyObject(ctx, in, t.with)
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	made := answer{version: aws.ToString(out.VersionId)}
+	if out.CopyObjectResult != nil {
+		made.etag = etag.Trim(aws.ToString(out.CopyObjectResult.ETag))
+	}
+	return made, nil
+}
+
+// afterCopy settles a copy onto the key that ended in an error: it may have been
+// made all the same, and then be refused because of itself.
+func (t *transfer) afterCopy(ctx context.Context, before *s3.HeadObjectOutput, cause error) error {
+	out, err := t.head(ctx)
+	if err != nil {
+		if status(err) == http.StatusNotFound {
+			return fail(Conflict, "the object was deleted by somebody else after it was completed")
+		}
+		return cause
+	}
+	now := seen(out)
+	switch t.judge(out) {
+	case isMD5:
+		return t.normalized(out, SelfCopy)
+	case foreign:
+		return t.overwritten(now)
+	}
+	if !cannot(cause) && status(cause) != http.StatusPreconditionFailed {
+		return cause
+	}
+	t.res.Normalized = Refused
+	t.note("the copy that gives the object its MD5 as ETag was refused (%s): the object is stored and verified, its ETag stays composite", reason(cause))
+	t.lost(before)
+	return nil
+}
+
+// verifyCopy looks at what a copy onto the key made. done is false if the copy
+// is to be made again.
+func (t *transfer) verifyCopy(ctx context.Context, made answer, how Normalized, try int) (done bool, _ error) {
+	out, err := t.head(ctx)
+	if err != nil {
+		return false, err
+	}
+	now := seen(out)
+	switch t.judge(out) {
+	case isMD5:
+		return true, t.normalized(out, how)
+	case isOpaque:
+		t.opaque(now)
+		t.lost(out)
+		return true, nil
+	case isComposite:
+		if made.etag == "" && try < copyTries {
+			return false, nil
+		}
+		if t.isEncrypted() {
+			t.opaque(now)
+		} else {
+			t.kept(how)
+			t.result(now, ETagMultipart)
+		}
+		t.lost(out)
+		return true, nil
+	}
+	if ours := now.etag == made.etag || now.version != "" && now.version == made.version; ours &&
+		etag.IsMD5(now.etag) && t.u.knowsMD5(t.job.Bucket) && !t.isEncrypted() {
+		return false, t.mismatch(now)
+	}
+	return false, t.overwritten(now)
+}
+
+func (t *transfer) kept(how Normalized) {
+	t.res.Normalized = Kept
+	advice := ""
+	if how == SelfCopy {
+		advice = "; --normalize staged may give it the MD5, at the cost of two full copies"
+	}
+	t.note("this store keeps the composite ETag of a multipart object when it is copied%s", advice)
+}
+
+// normalized notes that the object has its MD5 as ETag.
+func (t *transfer) normalized(out *s3.HeadObjectOutput, how Normalized) error {
+	now := seen(out)
+	t.res.Normalized = how
+	t.result(now, ETagMD5)
+	if old := t.completed.version; old != "" && now.version != "" && now.version != old {
+		t.note("the bucket keeps versions: the multipart version %s stays behind as a noncurrent one", old)
+	}
+	t.lost(out)
+	return nil
+}
+
+// lost notes the properties that were asked for and that the object does not
+// have.
+func (t *transfer) lost(out *s3.HeadObjectOutput) {
+	if c := string(out.StorageClass); t.props.StorageClass != "" && c != string(t.props.StorageClass) &&
+		!(c == "" && t.props.StorageClass == "STANDARD") {
+		if c == "" {
+			c = "STANDARD"
+		}
+		t.note("the storage class is %s, not %s", c, t.props.StorageClass)
+	}
+	if got := aws.ToString(out.ContentType); got != t.props.ContentType {
+		t.note("the store has %q as content type, not %q", got, t.props.ContentType)
+	}
+	if got := aws.ToString(out.CacheControl); got != t.props.CacheControl {
+		t.note("the store has %q as cache control, not %q", got, t.props.CacheControl)
+	}
+	if !maps.Equal(readable(out.Metadata), readable(t.props.Metadata)) {
+		t.note("the store has other metadata than was asked for")
+	}
+}
+
+// readable makes metadata comparable: stores give names in any case, and values
+// that are not ASCII as RFC 2047 has them.
+func readable(metadata map[string]string) map[string]string {
+	words := mime.WordDecoder{}
+	m := make(map[string]string, len(metadata))
+	for name, value := range metadata {
+		if decoded, err := words.DecodeHeader(value); err == nil {
+			value = decoded
+		}
+		m[strings.ToLower(name)] = strings.TrimSpace(value)
+	}
+	return m
+}

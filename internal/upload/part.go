@@ -1,0 +1,381 @@
+package upload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"golang.org/x/sync/errgroup"
+
+	"s3up/internal/etag"
+)
+
+// tries is how often a part is sent whose answer shows that something other
+// than its bytes arrived. What the network does is retried by the Client.
+const tries = 4
+
+// A transfer is one upload under way. Its fields belong to the goroutine that
+// runs it, but for those under mu and the atomic ones.
+type transfer struct {
+	u       *Uploader
+	o       *Options
+	job     *Job
+	src     *Source
+	props   Properties
+	res     *Result
+	counter counter
+	sums    *sums
+	sent    atomic.Int64
+
+	// What the object has to be, once all bytes were read.
+	size      int64
+	whole     etag.MD5
+	composite string
+
+	mu        sync.Mutex // guards res.Notes and what follows
+	encrypted bool       // an answer said KMS or SSE-C: no ETag is an MD5
+
+	before    answer // what stood under the key when the upload began
+	completed answer // of PutObject or CompleteMultipartUpload
+	partTags  string // the composite of the ETags that the store gave the parts
+}
+
+// An answer is what a call said about the object that it made.
+type answer struct {
+	etag     string // unquoted
+	version  string
+	modified time.Time // HEAD only
+}
+
+// A part is a piece of the source, on its way. A part belongs to the one
+// goroutine that sends it.
+type part struct {
+	number int
+	size   int64
+	md5    etag.MD5
+	// open returns the bytes from their beginning, for one reader.
+	open func() io.ReadSeeker
+	// once says that the bytes are gone when the part was sent.
+	once bool
+	// again returns the MD5 of the bytes as they are now.
+	again func(context.Context) (etag.MD5, error)
+}
+
+func (t *transfer) filePart(number int, offset, size int64, md5 etag.MD5) *part {
+	return &part{
+		number: number, size: size, md5: md5,
+		open:  func() io.ReadSeeker { return t.src.section(offset, size) },
+		again: func(ctx context.Context) (etag.MD5, error) { return t.src.sum(ctx, offset, size) },
+	}
+}
+
+// sumsFor returns the MD5s of the file in this cut, those that are known with
+// it.
+func (t *transfer) sumsFor(c cut) *sums {
+	if t.sums == nil || t.sums.cut != c {
+		t.sums = newSums(t.src, c, t.u.hashing)
+	}
+	return t.sums
+}
+
+// sendFile hashes a file in order and sends the parts that the upload does not
+// have.
+func (t *transfer) sendFile(ctx context.Context, up *upload) error {
+	t.stage(StageHash)
+	s := t.sumsFor(up.cut)
+	g, gctx := errgroup.WithContext(ctx)
+	parts := make(chan *part) // the hash is at most a part ahead of the sending
+	g.Go(func() error {
+		defer close(parts)
+		for n := 1; n <= up.cut.parts(); n++ {
+			md5, err := s.part(gctx, n)
+			if err != nil {
+				return err
+			}
+			offset, size := up.cut.at(n)
+			p := t.filePart(n, offset, size, md5)
+			if t.resume(up, p) {
+				continue
+			}
+			select {
+			case parts <- p:
+			case <-gctx.Done():
+				return gctx.Err()
+			}
+		}
+		return nil
+	})
+	g.Go(func() error {
+		for p := range parts {
+			slot, err := t.u.slots.acquire(gctx, weightPart)
+			if err != nil {
+				return err
+			}
+			g.Go(func() error { return t.sendPart(gctx, up, p, slot) })
+		}
+		return nil
+	})
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if err := t.learn(ctx, up.cut); err != nil {
+		return err
+	}
+	return t.sendDoubtful(ctx, up)
+}
+
+// resume takes a part that the upload has already, if it is the same.
+func (t *transfer) resume(up *upload, p *part) bool {
+	stored, ok := up.stored[p.number]
+	if !ok || stored.size != p.size || stored.etag != p.md5.String() {
+		return false
+	}
+	up.put(p, stored.etag)
+	t.res.PartsResumed++
+	t.o.Event(Event{Kind: Resumed, Job: t.job, Bytes: p.size})
+	return true
+}
+
+// sendPart sends a part until the store has it, and gives the slot back.
+func (t *transfer) sendPart(ctx context.Context, up *upload, p *part, slot *slot) error {
+	err := t.uploadPart(ctx, up, p)
+	slot.release(err == nil)
+	if err != nil && !errors.Is(err, errGone) && ctx.Err() == nil {
+		return &partError{p.number, err}
+	}
+	return err
+}
+
+type partError struct {
+	number int
+	err    error
+}
+
+func (e *partError) Error() string { return fmt.Sprintf("part %d: %v", e.number, e.err) }
+func (e *partError) Unwrap() error { return e.err }
+
+func (t *transfer) uploadPart(ctx context.Context, up *upload, p *part) error {
+	body := &counted{t: t, body: p.open(), size: p.size}
+	for try := 1; ; try++ {
+		body.rewind()
+		out, err := t.u.client.UploadPart(ctx, &s3.UploadPartInput{
+			Bucket: &t.job.Bucket, Key: &t.job.Key, UploadId: &up.id,
+			PartNumber: aws.Int32(int32(p.number)), Body: body, ContentLength: &p.size,
+			ContentMD5: aws.String(p.md5.Base64()),
+		}, t.with)
+		if err == nil {
+			t.encryption(out.ServerSideEncryption, out.SSECustomerAlgorithm)
+			tag := etag.Trim(aws.ToString(out.ETag))
+			switch {
+			case t.judgePart(up, p, tag, try):
+				return nil
+			case tag == "":
+				err = errNoETag
+			default:
+				err = fail(Integrity, "the store answered with the ETag %s, and not with the MD5 %s of what was sent", tag, p.md5)
+			}
+		}
+		again, err := t.afterPart(ctx, up, p, err)
+		if err == nil || !again || try == tries || KindOf(err) == SourceChanged {
+			return err
+		}
+	}
+}
+
+// errNoETag is what a cut answer leads to, or one that does not come from the
+// store at all.
+var errNoETag = fail(Temporary, "the answer says nothing about what was stored: it has no ETag")
+
+// judgePart decides by the ETag in the answer whether the part is stored.
+func (t *transfer) judgePart(up *upload, p *part, tag string, try int) bool {
+	switch {
+	case tag == p.md5.String():
+		t.u.sawMD5(t.job.Bucket)
+		up.put(p, tag)
+		return true
+	case tag == "":
+		return false
+	case t.isEncrypted():
+		up.put(p, tag)
+		return true
+	case t.u.knowsMD5(t.job.Bucket):
+		return false
+	case p.once && !t.u.sawOther(t.job.Bucket, try > 1) && try == 1:
+		return false
+	}
+	up.doubt(p, tag)
+	return true
+}
+
+// afterPart looks into an error of a part. It says whether the part is to be
+// sent again, and no error if it is stored after all.
+func (t *transfer) afterPart(ctx context.Context, up *upload, p *part, err error) (again bool, _ error) {
+	switch c := code(err); {
+	case c == "NoSuchUpload":
+		return false, errGone
+	case err == errNoETag:
+		err := t.lookForPart(ctx, up, p, err)
+		return err != nil, err
+	case isDigest(c), KindOf(err) == Integrity:
+		// Either the way to the store changed the bytes, or the source did.
+		return true, t.sameBytes(ctx, p, err)
+	case status(err) == http.StatusNotImplemented:
+		// rclone serve s3 refuses a part that it has already: the answer to an
+		// earlier attempt was lost.
+		return false, t.lookForPart(ctx, up, p, err)
+	}
+	return false, err
+}
+
+// isDigest says whether the store got other bytes than the request announced.
+func isDigest(code string) bool { return code == "BadDigest" || code == "XAmzContentSHA256Mismatch" }
+
+// sameBytes returns cause if the source is still what was hashed.
+func (t *transfer) sameBytes(ctx context.Context, p *part, cause error) error {
+	now, err := p.again(ctx)
+	if err != nil {
+		return err
+	}
+	if now != p.md5 {
+		return fail(SourceChanged, "%s changed while it was read: its bytes are not what they were", t.src.name)
+	}
+	return cause
+}
+
+// lookForPart finds out from ListParts whether a part that was refused is
+// stored. It returns cause if not.
+func (t *transfer) lookForPart(ctx context.Context, up *upload, p *part, cause error) error {
+	stored, err := t.listParts(ctx, up.id)
+	if err != nil {
+		return cause
+	}
+	if s, ok := stored[p.number]; ok && s.size == p.size && s.etag == p.md5.String() {
+		up.put(p, s.etag)
+		return nil
+	}
+	return cause
+}
+
+// doubtful returns the parts whose ETags are not their MD5s, once others have
+// shown that this store's ETags are MD5s.
+func (t *transfer) doubtful(up *upload) []*part {
+	if t.isEncrypted() || !t.u.knowsMD5(t.job.Bucket) {
+		return nil
+	}
+	return up.doubtful()
+}
+
+// sendDoubtful sends the doubtful parts again.
+func (t *transfer) sendDoubtful(ctx context.Context, up *upload) error {
+	doubtful := t.doubtful(up)
+	g, gctx := errgroup.WithContext(ctx)
+	for _, p := range doubtful {
+		slot, err := t.u.slots.acquire(gctx, weightPart)
+		if err != nil {
+			break
+		}
+		g.Go(func() error { return t.sendPart(gctx, up, p, slot) })
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// put sends an object in one piece.
+func (t *transfer) put(ctx context.Context, p *part) error {
+	t.size, t.whole = p.size, p.md5
+	t.res.MD5, t.res.Size = p.md5.String(), p.size
+	weight := weightSmall
+	if p.size > t.o.PartSize {
+		weight = weightPart
+	}
+	slot, err := t.u.slots.acquire(ctx, weight)
+	if err != nil {
+		return err
+	}
+	err = t.putObject(ctx, p)
+	slot.release(err == nil)
+	return err
+}
+
+func (t *transfer) putObject(ctx context.Context, p *part) error {
+	body := &counted{t: t, body: p.open(), size: p.size}
+	for try := 1; ; try++ {
+		body.rewind()
+		in := &s3.PutObjectInput{
+			Bucket: &t.job.Bucket, Key: &t.job.Key,
+			Body: body, ContentLength: &p.size, ContentMD5: aws.String(p.md5.Base64()),
+		}
+		t.props.put(in)
+		out, err := t.u.client.PutObject(ctx, in, t.with)
+		if err == nil {
+			t.encryption(out.ServerSideEncryption, out.SSECustomerAlgorithm)
+			done, err := t.verifyPut(ctx, answer{etag: etag.Trim(aws.ToString(out.ETag)), version: aws.ToString(out.VersionId)}, try)
+			if done || err != nil {
+				return err
+			}
+			continue
+		}
+		if isDigest(code(err)) {
+			err = t.sameBytes(ctx, p, err)
+		}
+		if !isDigest(code(err)) || try == tries {
+			return err
+		}
+	}
+}
+
+// encryption notes what an answer says about encryption.
+func (t *transfer) encryption(sse types.ServerSideEncryption, customer *string) {
+	if sse == types.ServerSideEncryptionAwsKms || sse == types.ServerSideEncryptionAwsKmsDsse || aws.ToString(customer) != "" {
+		t.mu.Lock()
+		t.encrypted = true
+		t.mu.Unlock()
+	}
+}
+
+func (t *transfer) isEncrypted() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.encrypted
+}
+
+// counted is a body that counts what is read of it: BytesSent counts each
+// attempt, progress only what was not read before.
+type counted struct {
+	t    *transfer
+	body io.ReadSeeker
+	size int64
+	pos  int64
+	high int64 // the farthest that any attempt got
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.body.Read(b)
+	c.pos += int64(n)
+	c.t.sent.Add(int64(n))
+	if c.pos > c.high {
+		c.t.o.Event(Event{Kind: Sent, Job: c.t.job, Bytes: c.pos - c.high})
+		c.high = c.pos
+	}
+	return n, err
+}
+
+func (c *counted) Seek(offset int64, whence int) (int64, error) {
+	pos, err := c.body.Seek(offset, whence)
+	if err == nil {
+		c.pos = pos
+	}
+	return pos, err
+}
+
+func (c *counted) rewind() { c.Seek(0, io.SeekStart) }

@@ -1,0 +1,148 @@
+package upload
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+
+	"s3up/internal/contenttype"
+)
+
+// A File is what the engine needs of an open regular file: it is read at any
+// place by several goroutines at once.
+type File interface {
+	io.ReaderAt
+	Stat() (fs.FileInfo, error)
+}
+
+// A Source is what is uploaded: a regular file, whose size can be trusted, or a
+// stream, which ends when it ends. It serves one upload.
+type Source struct {
+	name   string
+	size   int64 // -1 for a stream
+	file   File
+	info   fs.FileInfo // before the first read
+	stream io.Reader
+	closer io.Closer
+}
+
+// Open opens a path for upload. What is not a regular file (pipes, FIFOs,
+// devices) is a stream, and so is a regular file of size 0 that has bytes all
+// the same, as those in /proc do. Opening a FIFO waits for its writer, or for
+// the context.
+func Open(ctx context.Context, path string) (*Source, error) {
+	type opened struct {
+		f   *os.File
+		err error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		f, err := os.Open(path)
+		done <- opened{f, err}
+	}()
+	var f *os.File
+	select {
+	case o := <-done:
+		if o.err != nil {
+			return nil, o.err
+		}
+		f = o.f
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	s, err := newSource(path, f)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func newSource(path string, f *os.File) (*Source, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case info.IsDir():
+		return nil, fail(Usage, "%s is a directory", path)
+	case !info.Mode().IsRegular():
+		return &Source{name: path, size: -1, stream: f, closer: f}, nil
+	case info.Size() == 0:
+		if n, err := f.ReadAt(make([]byte, 1), 0); n > 0 {
+			return &Source{name: path, size: -1, stream: f, closer: f}, nil
+		} else if err != nil && err != io.EOF {
+			return nil, err
+		}
+	}
+	return &Source{name: path, size: info.Size(), file: f, info: info, closer: f}, nil
+}
+
+// NewFile returns a Source of a file that is open already.
+func NewFile(name string, f File) (*Source, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return &Source{name: name, size: info.Size(), file: f, info: info}, nil
+}
+
+// NewStream returns a Source of whatever r gives until it ends.
+func NewStream(name string, r io.Reader) *Source { return &Source{name: name, size: -1, stream: r} }
+
+// Name returns what the user called it.
+func (s *Source) Name() string { return s.name }
+
+// Size returns the number of bytes, -1 for a stream.
+func (s *Source) Size() int64 { return s.size }
+
+// Close closes what Open opened. A read that waits for a FIFO ends with it.
+func (s *Source) Close() error {
+	if s.closer == nil {
+		return nil
+	}
+	return s.closer.Close()
+}
+
+// section returns a part of the file, for one reader.
+func (s *Source) section(offset, size int64) *io.SectionReader {
+	return io.NewSectionReader(s.file, offset, size)
+}
+
+// changed says whether the file is not what it was before the first read.
+func (s *Source) changed() error {
+	now, err := s.file.Stat()
+	switch {
+	case err != nil:
+		return err
+	case now.Size() != s.info.Size():
+		return fail(SourceChanged, "%s changed while it was read: it had %d bytes, now it has %d", s.name, s.info.Size(), now.Size())
+	case !now.ModTime().Equal(s.info.ModTime()):
+		return fail(SourceChanged, "%s changed while it was read: it was written at %s", s.name, now.ModTime().Format("15:04:05.000"))
+	case !os.SameFile(now, s.info) && s.info.Sys() != nil:
+		return fail(SourceChanged, "%s changed while it was read: it is another file now", s.name)
+	}
+	return nil
+}
+
+// atEnd makes sure that the file ends where its size says.
+func (s *Source) atEnd() error {
+	if n, err := s.file.ReadAt(make([]byte, 1), s.size); n > 0 {
+		return fail(SourceChanged, "%s changed while it was read: it has more than the %d bytes that it had", s.name, s.size)
+	} else if err != nil && err != io.EOF {
+		return err
+	}
+	return nil
+}
+
+// sample returns the first bytes of the file, to tell its type by.
+func (s *Source) sample() ([]byte, error) {
+	b := make([]byte, min(contenttype.SampleSize, s.size))
+	n, err := s.file.ReadAt(b, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return b[:n], nil
+}

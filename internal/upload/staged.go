@@ -1,0 +1,164 @@
+package upload
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// stagingMark is the name of the metadata that marks a staged copy. Its value
+// is the hash of the key that it is a copy of.
+const stagingMark = "s3up-staging"
+
+// maxKey is the longest key that S3 takes, in bytes.
+const maxKey = 1024
+
+// stagingPrefix begins the names of all staged copies of this key: they lie
+// beside it, or as many folders above it as S3's limit on the length of a key
+// makes necessary.
+func (t *transfer) stagingPrefix() string {
+	name := ".s3up-" + short(t.job.Key) + "-"
+	dir := t.job.Key
+	for {
+		dir = dir[:strings.LastIndexByte(strings.TrimSuffix(dir, "/"), '/')+1]
+		if len(dir)+len(name)+len(short("")) <= maxKey {
+			return dir + name
+		}
+	}
+}
+
+// stagingKey is where the staged copy of this object lies: the same for every
+// run with these bytes, so that a rerun finds what a killed run left.
+func (t *transfer) stagingKey() string { return t.stagingPrefix() + short(t.composite) }
+
+// short is a hash that is long enough to name things by.
+func short(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:8])
+}
+
+// mayStage finds out before anything is sent whether a staged copy could be
+// removed again, and removes those that earlier runs left.
+func (t *transfer) mayStage(ctx context.Context) error {
+	if t.o.Normalize != NormalizeStaged {
+		return nil
+	}
+	probe := t.stagingPrefix() + "probe"
+	out, err := t.u.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &t.job.Bucket, Key: &probe}, t.with)
+	if err != nil && status(err) != http.StatusNotFound {
+		if KindOf(err) == Access {
+			return &Error{Access, "a staged copy could not be deleted again", err}
+		}
+		return err
+	}
+	if err == nil && aws.ToBool(out.DeleteMarker) {
+		if out.VersionId != nil {
+			if _, err := t.u.client.DeleteObject(ctx, &s3.DeleteObjectInput{
+				Bucket: &t.job.Bucket, Key: &probe, VersionId: out.VersionId}, t.with); err != nil {
+				t.note("the delete marker %s of %s could not be removed: %s", *out.VersionId, probe, reason(err))
+			}
+		}
+		return fail(Usage, "the bucket %s keeps versions: a staged copy would leave its versions behind", t.job.Bucket)
+	}
+	t.clearStaged(ctx)
+	return nil
+}
+
+// clearStaged deletes the staged copies of this key that show no life.
+func (t *transfer) clearStaged(ctx context.Context) {
+	prefix := t.stagingPrefix()
+	in := &s3.ListObjectsV2Input{Bucket: &t.job.Bucket, Prefix: &prefix}
+	for {
+		out, err := t.u.client.ListObjectsV2(ctx, in, t.with)
+		if err != nil {
+			t.note("staged copies of earlier runs cannot be listed: %s", reason(err))
+			return
+		}
+		now := serverTime(out.ResultMetadata)
+		for _, o := range out.Contents {
+			key := aws.ToString(o.Key)
+			if !strings.HasPrefix(key, prefix) || now.Sub(aws.ToTime(o.LastModified)) < t.o.StaleAfter {
+				continue
+			}
+			head, err := t.u.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &t.job.Bucket, Key: &key}, t.with)
+			if err == nil && readable(head.Metadata)[stagingMark] == short(t.job.Key) {
+				t.unstage(ctx, key)
+			}
+		}
+		next := aws.ToString(out.NextContinuationToken)
+		if !aws.ToBool(out.IsTruncated) || next == "" || next == aws.ToString(in.ContinuationToken) {
+			return
+		}
+		in.ContinuationToken = &next
+	}
+}
+
+// unstage deletes a staged copy, also when the context is cancelled.
+func (t *transfer) unstage(ctx context.Context, key string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.o.CleanupTimeout)
+	defer cancel()
+	if _, err := t.u.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &t.job.Bucket, Key: &key}, t.with); err != nil &&
+		status(err) != http.StatusNotFound {
+		t.note("the staged copy %s could not be deleted: %s", key, reason(err))
+	}
+}
+
+// staged copies the object to a second key and back, which gives it the MD5 as
+// ETag on stores that only rewrite the properties of an object that is copied
+// onto itself. Both copies name what they copy by its ETag, and a look at the
+// key right before the second one keeps it from replacing a newer object.
+func (t *transfer) staged(ctx context.Context, out *s3.HeadObjectOutput) error {
+	t.stage(StageNormalize)
+	key := t.stagingKey()
+	there := &s3.CopyObjectInput{
+		Bucket: &t.job.Bucket, Key: &key,
+		CopySource: copySource(t.job.Bucket, t.job.Key), CopySourceIfMatch: out.ETag,
+		MetadataDirective: types.MetadataDirectiveReplace,
+		ContentType:       optional(t.props.ContentType),
+		Metadata:          map[string]string{stagingMark: short(t.job.Key)},
+	}
+	defer t.unstage(ctx, key)
+	if _, err := t.copy(ctx, there); err != nil {
+		return t.afterCopy(ctx, out, err)
+	}
+	staged, err := t.u.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &t.job.Bucket, Key: &key}, t.with)
+	if err != nil {
+		return t.afterCopy(ctx, out, err)
+	}
+	if t.judge(staged) != isMD5 {
+		t.kept(StagedCopy)
+		t.lost(out)
+		return nil
+	}
+	out, err = t.head(ctx)
+	if err != nil {
+		return err
+	}
+	switch t.judge(out) {
+	case isMD5:
+		return t.normalized(out, StagedCopy)
+	case foreign:
+		return t.overwritten(seen(out))
+	}
+	back := &s3.CopyObjectInput{
+		Bucket: &t.job.Bucket, Key: &t.job.Key,
+		CopySource: copySource(t.job.Bucket, key), CopySourceIfMatch: staged.ETag,
+	}
+	t.props.copy(back)
+	for try := 1; ; try++ {
+		made, err := t.copy(ctx, back)
+		if err != nil {
+			return t.afterCopy(ctx, out, err)
+		}
+		done, err := t.verifyCopy(ctx, made, StagedCopy, try)
+		if done || err != nil {
+			return err
+		}
+	}
+}

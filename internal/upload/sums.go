@@ -1,0 +1,129 @@
+package upload
+
+import (
+	"context"
+	"crypto/md5"
+	"io"
+	"sync"
+
+	"s3up/internal/etag"
+)
+
+// blockSize is how much is read and hashed at a time: it stays in a core's cache
+// between the two hashes.
+const blockSize = 256 << 10
+
+var blocks = sync.Pool{New: func() any { b := make([]byte, blockSize); return &b }}
+
+// sums are the MD5s of a regular file, part by part and of the whole, computed
+// in order in one pass and kept: whoever asks for a part again, because the
+// upload it went to is gone, does not make the file be read again.
+type sums struct {
+	src    *Source
+	cut    cut
+	hasher *etag.Hasher
+	parts  []etag.MD5
+	turn   chan struct{} // bounds the files that are hashed at once
+}
+
+func newSums(src *Source, c cut, turn chan struct{}) *sums {
+	return &sums{src: src, cut: c, hasher: etag.NewHasher(), turn: turn}
+}
+
+// part returns the MD5 of part n, reading up to its end if it was not read yet.
+func (s *sums) part(ctx context.Context, n int) (etag.MD5, error) {
+	for len(s.parts) < n {
+		if err := s.next(ctx); err != nil {
+			return etag.MD5{}, err
+		}
+	}
+	return s.parts[n-1], nil
+}
+
+func (s *sums) next(ctx context.Context) error {
+	if err := take(ctx, s.turn); err != nil {
+		return err
+	}
+	defer func() { <-s.turn }()
+	offset, size := s.cut.at(len(s.parts) + 1)
+	if err := s.src.read(ctx, s.hasher, offset, size); err != nil {
+		return err
+	}
+	s.parts = append(s.parts, s.hasher.EndPart())
+	if len(s.parts) == s.cut.parts() {
+		return s.src.atEnd()
+	}
+	return nil
+}
+
+// all returns the MD5 of every part and of the whole, reading what is left.
+func (s *sums) all(ctx context.Context) ([]etag.MD5, etag.MD5, error) {
+	if n := s.cut.parts(); n > 0 {
+		if _, err := s.part(ctx, n); err != nil {
+			return nil, etag.MD5{}, err
+		}
+	}
+	return s.parts, s.hasher.Whole(), nil
+}
+
+// read writes a range of the file to w, block by block. A file that ends early
+// has changed.
+func (s *Source) read(ctx context.Context, w io.Writer, offset, size int64) error {
+	block := blocks.Get().(*[]byte)
+	defer blocks.Put(block)
+	for size > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b := (*block)[:min(size, blockSize)]
+		n, err := s.file.ReadAt(b, offset)
+		w.Write(b[:n])
+		offset += int64(n)
+		size -= int64(n)
+		if size == 0 {
+			return nil
+		}
+		if err == io.EOF {
+			return fail(SourceChanged, "%s changed while it was read: it ended after %d of %d bytes", s.name, offset, s.size)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sum returns the MD5 of a range of the file, outside the one pass: to find out
+// whether a part that the store has is of this file, or whether the file changed.
+func (s *Source) sum(ctx context.Context, offset, size int64) (etag.MD5, error) {
+	h := md5.New()
+	if err := s.read(ctx, h, offset, size); err != nil {
+		return etag.MD5{}, err
+	}
+	var m etag.MD5
+	h.Sum(m[:0])
+	return m, nil
+}
+
+// sumWhole returns the MD5 of a file that goes up in one piece.
+func (s *Source) sumWhole(ctx context.Context, turn chan struct{}) (etag.MD5, error) {
+	if err := take(ctx, turn); err != nil {
+		return etag.MD5{}, err
+	}
+	defer func() { <-turn }()
+	m, err := s.sum(ctx, 0, s.size)
+	if err != nil {
+		return etag.MD5{}, err
+	}
+	return m, s.atEnd()
+}
+
+// take puts one into a channel that is used as a semaphore.
+func take(ctx context.Context, turn chan struct{}) error {
+	select {
+	case turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,377 @@
+package upload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"s3up/internal/contenttype"
+	"s3up/internal/etag"
+)
+
+// Normalize says how an object that was uploaded in parts gets the MD5 of its
+// bytes as ETag.
+type Normalize string
+
+const (
+	NormalizeAuto   Normalize = "auto"   // the way that costs least: a self-copy
+	NormalizeSelf   Normalize = "self"   // a copy onto itself
+	NormalizeStaged Normalize = "staged" // a copy to a second key and back, for stores whose self-copy keeps the ETag
+	NormalizeOff    Normalize = "off"
+)
+
+// OnFailure says what becomes of the parts of an upload that failed.
+type OnFailure string
+
+const (
+	OnFailureAuto  OnFailure = "auto"  // kept where a later run can go on with them
+	OnFailureKeep  OnFailure = "keep"  // kept
+	OnFailureAbort OnFailure = "abort" // dropped
+)
+
+// Options are what the uploads of an Uploader have in common. The zero value of
+// a field is its default, but for NoResume and StaleAfter.
+type Options struct {
+	PartSize     int64 // bytes; default DefaultPartSize
+	Threshold    int64 // bytes; what is larger goes up in parts; default DefaultThreshold
+	MaxMemory    int64 // bytes that streams may hold; default DefaultMaxMemory
+	ExpectedSize int64 // bytes that a stream will have, as far as known
+	Slots        int   // capacity; default DefaultSlots
+
+	AllowEmpty bool // an empty stream is an empty object, not a dead producer
+	NoResume   bool // start anew, whatever unfinished uploads of the key there are
+	// StaleAfter is how long an unfinished upload of the key must have shown no
+	// life to be aborted; 0 is at once.
+	StaleAfter time.Duration
+	OnFailure  OnFailure
+	Normalize  Normalize
+
+	// RetryFor bounds the patience with a CompleteMultipartUpload that fails;
+	// default 5 minutes. Other calls are retried by the Client alone.
+	RetryFor time.Duration
+	// CleanupTimeout bounds the aborting of a failed upload, which goes on when
+	// the context has been cancelled; default 30 seconds.
+	CleanupTimeout time.Duration
+
+	Limits Limits
+	// Event is told what happens; it is called from several goroutines at once
+	// and must not block. May be nil.
+	Event func(Event)
+}
+
+// An Uploader uploads files and streams. All its uploads share its slots and
+// its memory; it is safe for use by several goroutines.
+type Uploader struct {
+	client  Client
+	o       Options
+	slots   *slots
+	hashing chan struct{} // held while a part is read and hashed
+	stream  chan struct{} // held by the one stream that is under way
+
+	mu       sync.Mutex
+	opaque   map[string]bool // buckets that have answered twice with another ETag
+	md5ETags map[string]bool // buckets that have answered with an MD5 as ETag
+	memory   *memory         // of streams, once there is one
+}
+
+// New returns an Uploader. An error is of kind Usage.
+func New(client Client, o Options) (*Uploader, error) {
+	o.Limits = o.Limits.withDefaults()
+	setDefault(&o.PartSize, max(DefaultPartSize, o.Limits.MinPart))
+	setDefault(&o.Threshold, DefaultThreshold)
+	setDefault(&o.MaxMemory, DefaultMaxMemory)
+	setDefault(&o.Normalize, NormalizeAuto)
+	setDefault(&o.OnFailure, OnFailureAuto)
+	setDefault(&o.RetryFor, 5*time.Minute)
+	setDefault(&o.CleanupTimeout, 30*time.Second)
+	if o.Event == nil {
+		o.Event = func(Event) {}
+	}
+	if err := o.Limits.checkPart(o.PartSize); err != nil {
+		return nil, err
+	}
+	if o.Threshold > o.Limits.MaxPut {
+		return nil, fail(Usage, "a multipart threshold of %s is not possible: S3 takes at most %s in one piece",
+			byteSize(o.Threshold), byteSize(o.Limits.MaxPut))
+	}
+	return &Uploader{
+		client:   client,
+		o:        o,
+		slots:    newSlots(o.Slots),
+		hashing:  make(chan struct{}, max(2, runtime.GOMAXPROCS(0))),
+		stream:   make(chan struct{}, 1),
+		opaque:   make(map[string]bool),
+		md5ETags: make(map[string]bool),
+	}, nil
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Throttled is to be called when the store says that it gets too many requests:
+// it halves the number of those in flight. It returns the new bound, of which a
+// part takes four.
+func (u *Uploader) Throttled() (limit int) { return u.slots.throttled() }
+
+// A Job is one source and where it goes. The caller closes the source.
+type Job struct {
+	Source      *Source
+	Bucket, Key string
+	Properties  Properties
+}
+
+// A Status says what an upload did.
+type Status string
+
+const (
+	Uploaded Status = "uploaded"
+	Failed   Status = "failed"
+)
+
+// ETagKind says what the ETag of an object is.
+type ETagKind string
+
+const (
+	ETagMD5       ETagKind = "md5"
+	ETagMultipart ETagKind = "multipart"
+	ETagOpaque    ETagKind = "opaque"
+)
+
+// Normalized says how an object came to the ETag that it has.
+type Normalized string
+
+const (
+	SinglePut  Normalized = "single-put"  // one PutObject: the MD5 at once
+	SelfCopy   Normalized = "self-copy"   // the copy onto itself gave the MD5
+	StagedCopy Normalized = "staged-copy" // the copy to a second key and back did
+	Already    Normalized = "already"     // the store gave the MD5 without a copy
+	Kept       Normalized = "kept"        // the store kept -N through the copies that were tried
+	TooLarge   Normalized = "too-large"   // to be copied in one piece
+	Opaque     Normalized = "opaque"      // encrypted: no ETag is an MD5
+	Off        Normalized = "off"         // not asked for
+	Refused    Normalized = "refused"     // the copy, or the look at the object, was denied or is not implemented
+)
+
+// A Result is what came of a Job. When Err is nil, the object was seen to be
+// made of the bytes that were read.
+type Result struct {
+	Job            *Job
+	Status         Status
+	Size           int64 // -1 if a stream failed before its end
+	MD5            string
+	ETag           string // without quotes
+	ETagKind       ETagKind
+	Normalized     Normalized
+	VersionID      string
+	ContentType    string
+	Parts          int   // 0: one PutObject
+	PartSize       int64 // 0: one PutObject
+	PartsResumed   int
+	BytesSent      int64          // of the object, over all attempts
+	Requests       map[string]int // by operation, each attempt counted
+	UploadsAborted int            // unfinished ones of others, or of earlier runs
+	Duration       time.Duration
+	Notes          []string
+	Err            error
+	// Resumable says that the parts which were sent are kept, and that the same
+	// upload again goes on with them.
+	Resumable bool
+}
+
+// Upload does a Job. It does not return before everything that it started has
+// ended, but for the read of a stream that nobody writes to.
+func (u *Uploader) Upload(ctx context.Context, job *Job) *Result {
+	start := time.Now()
+	t := &transfer{
+		u: u, o: &u.o, job: job, src: job.Source, props: job.Properties,
+		res: &Result{Job: job, Size: job.Source.size, Status: Failed},
+	}
+	u.o.Event(Event{Kind: Started, Job: job, Size: job.Source.size})
+	err := t.run(ctx)
+	r := t.res
+	if err != nil {
+		r.Err = err
+		if cause := context.Cause(ctx); ctx.Err() != nil && errors.Is(err, context.Canceled) && cause != nil {
+			r.Err = &Error{Kind: Interrupted, Msg: "interrupted", Err: cause}
+		}
+	} else {
+		r.Status = Uploaded
+	}
+	r.BytesSent = t.sent.Load()
+	r.Requests = t.counter.counts()
+	r.ContentType = t.props.ContentType
+	r.Duration = time.Since(start)
+	u.o.Event(Event{Kind: Finished, Job: job, Size: r.Size, Result: r})
+	return r
+}
+
+// run sends the source in one piece or in parts, and sees to the object's ETag.
+func (t *transfer) run(ctx context.Context) error {
+	if t.src.size < 0 {
+		if err := take(ctx, t.u.stream); err != nil {
+			return err
+		}
+		defer func() { <-t.u.stream }()
+		err := t.runStream(ctx)
+		if err != nil {
+			t.u.forgetMemory()
+		}
+		return err
+	}
+	if t.props.ContentType == "" {
+		sample, err := t.src.sample()
+		if err != nil {
+			return err
+		}
+		t.props.ContentType = contenttype.Detect(t.src.name, t.job.Key, sample)
+	}
+	if t.src.size <= t.o.Threshold {
+		return t.runPut(ctx)
+	}
+	c, err := t.o.Limits.plan(t.src.size, t.o.PartSize)
+	if err != nil {
+		return err
+	}
+	return t.runParts(ctx, c)
+}
+
+// runPut sends a small file as one object.
+func (t *transfer) runPut(ctx context.Context) error {
+	whole, err := t.src.sumWhole(ctx, t.u.hashing)
+	if err != nil {
+		return err
+	}
+	if err := t.src.changed(); err != nil {
+		return err
+	}
+	return t.put(ctx, t.filePart(1, 0, t.src.size, whole))
+}
+
+// runParts sends a file as a multipart upload. An upload that somebody ended
+// meanwhile is started anew once, unless that somebody stored the same bytes.
+func (t *transfer) runParts(ctx context.Context, c cut) error {
+	if err := t.mayStage(ctx); err != nil {
+		return err
+	}
+	there, err := t.lookAhead(ctx, c)
+	if err != nil {
+		return err
+	}
+	if there {
+		if err := t.finish(ctx); err != nil || t.res.Normalized != Refused {
+			return err
+		}
+		// Without the copy the object would keep the properties that it has.
+		t.res.PartsResumed = 0
+	}
+	for anew := false; ; anew = true {
+		err := t.sendAll(ctx, c)
+		if err == nil {
+			return t.finish(ctx)
+		}
+		if !errors.Is(err, errGone) {
+			return err
+		}
+		switch mine, err := t.settle(ctx); {
+		case err != nil:
+			return err
+		case mine:
+			t.note("somebody else completed an upload of the same bytes meanwhile")
+			return t.finish(ctx)
+		case anew:
+			return fail(Conflict, "the multipart upload was ended by somebody else, twice")
+		}
+		t.note("the multipart upload was ended by somebody else: starting anew")
+	}
+}
+
+// sendAll takes an upload from its beginning, or from where an earlier run left
+// it, to its completion. On failure it has been left as it is to be left.
+func (t *transfer) sendAll(ctx context.Context, c cut) error {
+	up, err := t.begin(ctx, c)
+	if err != nil {
+		return err
+	}
+	err = t.sendFile(ctx, up)
+	if err == nil {
+		err = t.src.changed()
+	}
+	if err == nil {
+		err = t.complete(ctx, up)
+	}
+	if errors.Is(err, errGone) {
+		// What is there may be the same bytes: to tell, all MD5s are needed.
+		if all := t.learn(ctx, up.cut); all != nil {
+			return all
+		}
+		return err
+	}
+	if err != nil {
+		t.leave(ctx, up, err)
+	}
+	return err
+}
+
+// learn makes sure that the MD5s of the whole file are known.
+func (t *transfer) learn(ctx context.Context, c cut) error {
+	parts, whole, err := t.sumsFor(c).all(ctx)
+	if err != nil {
+		return err
+	}
+	t.learned(c, parts, whole)
+	return nil
+}
+
+// learned notes what the object has to be.
+func (t *transfer) learned(c cut, parts []etag.MD5, whole etag.MD5) {
+	t.whole, t.composite, t.size = whole, etag.Composite(parts), c.size
+	t.res.MD5, t.res.Size, t.res.Parts, t.res.PartSize = whole.String(), c.size, len(parts), c.part
+}
+
+// note tells something that is worth a line.
+func (t *transfer) note(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	t.mu.Lock()
+	t.res.Notes = append(t.res.Notes, text)
+	t.mu.Unlock()
+	t.o.Event(Event{Kind: Noted, Job: t.job, Text: text})
+}
+
+// stage tells what goes on.
+func (t *transfer) stage(name string) { t.o.Event(Event{Kind: Stage, Job: t.job, Text: name}) }
+
+// with counts a call's requests. It stands in each call of the Client.
+func (t *transfer) with(o *s3.Options) { t.counter.option(o) }
+
+// knowsMD5 remembers, or tells, that the ETags of this bucket are MD5s: one of
+// them was seen to be.
+func (u *Uploader) knowsMD5(bucket string) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.md5ETags[bucket]
+}
+
+func (u *Uploader) sawMD5(bucket string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.md5ETags[bucket] = true
+}
+
+// sawOther notes that a bucket answered with an ETag that is no MD5 of what was
+// sent, and again when it was sent again. It tells whether that was known.
+func (u *Uploader) sawOther(bucket string, again bool) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	known := u.opaque[bucket]
+	u.opaque[bucket] = known || again
+	return known
+}
