@@ -1,0 +1,109 @@
+package main
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/aws/smithy-go"
+
+	"s3up/internal/store"
+	"s3up/internal/upload"
+)
+
+// answers says what the error codes of a store mean. {bucket}, {operation} and
+// {permission} stand for those of the request that was refused, {saying} for the
+// store's own words about it.
+var answers = map[string]struct {
+	exit      int
+	why, hint string
+}{
+	"NoSuchBucket":                 {exitNotFound, "the bucket {bucket} does not exist", "create it, or check --endpoint-url"},
+	"InvalidBucketName":            {exitUsage, "{bucket} is no name for a bucket", "check the destination"},
+	"AccessDenied":                 {exitAccess, "access denied{saying}", "the credentials need {permission} on {bucket}"},
+	"Forbidden":                    {exitAccess, "access denied{saying}", "the credentials need {permission} on {bucket}"},
+	"AllAccessDisabled":            {exitAccess, "all access to the bucket {bucket} is disabled", "ask its owner"},
+	"AccountProblem":               {exitAccess, "the store has a problem with the account", "ask its operator"},
+	"InvalidAccessKeyId":           {exitAccess, "the store does not know the access key", "check AWS_ACCESS_KEY_ID or --profile, and --endpoint-url"},
+	"XAdminUserNotFound":           {exitAccess, "the store does not know the access key", "check AWS_ACCESS_KEY_ID or --profile, and --endpoint-url"}, // versitygw
+	"SignatureDoesNotMatch":        {exitAccess, "the secret key does not fit the access key", "check AWS_SECRET_ACCESS_KEY or --profile"},
+	"InvalidToken":                 {exitAccess, "the session token is not valid", "check AWS_SESSION_TOKEN, or sign in again (aws sso login)"},
+	"ExpiredToken":                 {exitAccess, "the credentials have expired", "renew them (aws sso login, or a new AWS_SESSION_TOKEN) and run it again"},
+	"TokenRefreshRequired":         {exitAccess, "the credentials have expired", "renew them (aws sso login, or a new AWS_SESSION_TOKEN) and run it again"},
+	"RequestTimeTooSkewed":         {exitAccess, "this machine's clock is wrong: the store takes 15 minutes of difference at most", "set the clock (timedatectl set-ntp true)"},
+	"RequestExpired":               {exitAccess, "this machine's clock is wrong", "set the clock (timedatectl set-ntp true)"},
+	"AuthorizationHeaderMalformed": {exitUsage, "the store does not take requests for this region", "check --region and --endpoint-url"},
+	"PermanentRedirect":            {exitUsage, "the bucket {bucket} is at another endpoint", "check --region and --endpoint-url"},
+	"TemporaryRedirect":            {exitUsage, "the bucket {bucket} is at another endpoint", "check --region and --endpoint-url"},
+	"NotImplemented":               {exitFailed, "the store does not do {operation}{saying}", ""},
+	"MethodNotAllowed":             {exitFailed, "the store does not allow {operation}{saying}", "check --endpoint-url and --addressing-style"},
+	"InvalidStorageClass":          {exitUsage, "the store does not know this storage class", "check --storage-class"},
+	"KeyTooLongError":              {exitUsage, "the key is too long", ""},
+	"MetadataTooLarge":             {exitUsage, "this is more metadata than an object can have", "give fewer or shorter --metadata"},
+	"EntityTooLarge":               {exitUsage, "this is more than the store takes in one piece", "lower --multipart-threshold"},
+	"QuotaExceeded":                {exitFailed, "the quota of the bucket {bucket} is used up", "make room, and run it again"},
+	"XMinioStorageFull":            {exitFailed, "the store is full", "make room, and run it again"},
+}
+
+// permissions are what the calls need, as IAM names it.
+var permissions = map[string]string{
+	"PutObject":               "s3:PutObject",
+	"CreateMultipartUpload":   "s3:PutObject",
+	"UploadPart":              "s3:PutObject",
+	"CompleteMultipartUpload": "s3:PutObject",
+	"CopyObject":              "s3:PutObject and s3:GetObject",
+	"HeadObject":              "s3:GetObject",
+	"AbortMultipartUpload":    "s3:AbortMultipartUpload",
+	"ListParts":               "s3:ListMultipartUploadParts",
+	"ListMultipartUploads":    "s3:ListBucketMultipartUploads",
+	"DeleteObject":            "s3:DeleteObject",
+	"ListObjectsV2":           "s3:ListBucket",
+}
+
+// aboutAnswer knows what a store said.
+func aboutAnswer(err error, f facts) (problem, bool) {
+	var engine *upload.Error
+	if errors.As(err, &engine) {
+		return problem{}, false // it says more than the answer
+	}
+	if region := store.BucketRegion(err); region != "" && region != f.region {
+		return problem{why: "the bucket " + f.bucket + " is in " + region + ", and not in " + f.region,
+			hint: "--region " + region, exit: exitUsage}, true
+	}
+	a, ok := answers[store.Code(err)]
+	if !ok {
+		return problem{}, false
+	}
+	names := strings.NewReplacer("{bucket}", f.bucket, "{permission}", permission(err), "{operation}", operation(err),
+		"{saying}", saying(err))
+	return problem{why: names.Replace(a.why), hint: names.Replace(a.hint), exit: a.exit}, true
+}
+
+// saying quotes the store's own words about a refusal, if there are any.
+func saying(err error) string {
+	var answer smithy.APIError
+	if !errors.As(err, &answer) {
+		return ""
+	}
+	text := strings.TrimSuffix(strings.TrimSpace(answer.ErrorMessage()), ".")
+	if text == "" || text == answer.ErrorCode() || store.StatusCode(err) >= 500 {
+		return "" // an ailing store says nothing that helps
+	}
+	return " (" + text + ")"
+}
+
+// refusal is why a service that gives credentials gave none.
+func refusal(err error) string {
+	var answer smithy.APIError
+	if errors.As(err, &answer) {
+		return ": " + answer.ErrorCode() + saying(err)
+	}
+	return ""
+}
+
+// permission returns what IAM calls the right to make the call that was refused.
+func permission(err error) string {
+	if p, ok := permissions[operation(err)]; ok {
+		return p
+	}
+	return "more rights"
+}

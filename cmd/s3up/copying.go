@@ -1,0 +1,277 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"s3up/internal/store"
+	"s3up/internal/upload"
+)
+
+// fileWorkers is how many files are open at once. What is in flight is bounded
+// by the uploader's slots.
+const fileWorkers = 64
+
+// A copying is one run of cp.
+type copying struct {
+	*program
+	o     cpOptions
+	out   *output
+	start time.Time
+	facts facts
+
+	mu      sync.Mutex
+	summary summaryLine
+	exits   map[int]int // how many files ended with a code
+	first   int         // the code of the first that failed
+	cut     int         // files that a signal ended
+	kept    bool        // one of them can be gone on with
+}
+
+// cp uploads. The error is one of usage; nothing was sent then.
+func (p *program) cp(o cpOptions) (int, error) {
+	tasks, err := o.tasks()
+	if err != nil {
+		return 0, err
+	}
+	wrong, err := o.checkAll(tasks)
+	if err != nil {
+		return 0, err
+	}
+	c := &copying{
+		program: p, o: o, start: time.Now(),
+		out:   &output{stdout: p.stdout, stderr: p.stderr, quiet: o.quiet},
+		facts: facts{bucket: o.bucket, region: o.store.Region, again: shellLine(p.argv), given: make(map[string]string)},
+		exits: make(map[int]int),
+	}
+	if o.store.Endpoint != "" {
+		c.facts.given["endpoint"] = "--endpoint-url"
+	}
+	if o.store.Profile != "" {
+		c.facts.given["profile"] = "--profile"
+	}
+	if len(wrong) > 0 {
+		for i, t := range tasks {
+			if err := wrong[i]; err != nil {
+				c.report(t, c.unsent(t, err))
+			}
+		}
+		return c.finish(context.Background()), nil
+	}
+	ctx, release := onSignals(context.Background(), c.told, os.Exit)
+	defer release()
+	if err := c.upload(ctx, tasks); err != nil {
+		c.refuse(tasks, causeOf(ctx, err))
+	}
+	return c.finish(ctx), nil
+}
+
+// told answers the first signal.
+func (c *copying) told() { c.out.talk("stopping; a second signal stops at once") }
+
+// upload connects to the store and uploads all. The error is one that concerns
+// all of them: none was begun.
+func (c *copying) upload(ctx context.Context, tasks []*task) error {
+	var u *upload.Uploader
+	cfg := c.o.store
+	cfg.OnThrottle = func() {
+		limit := u.Throttled()
+		if c.o.verbose {
+			c.out.talk("the store asks for fewer requests: %s from now on", plural(limit, "slot"))
+		}
+	}
+	if c.o.verbose {
+		cfg.OnAttempt = func(a store.Attempt) { c.out.talk("%s", attemptLine(a)) }
+	}
+	s, err := store.Open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	c.facts.region = s.Region
+
+	show := newProgress(c.o, c.out, tasks)
+	defer show.stop()
+	options := c.o.upload
+	options.Event = func(e upload.Event) {
+		if e.Kind == upload.Noted {
+			c.note(tasks, e)
+		}
+		show.event(e)
+	}
+	if u, err = upload.New(s.Client, options); err != nil {
+		return err
+	}
+	for _, t := range tasks {
+		if t.isStream() {
+			keepTo(options.MaxMemory)
+			break
+		}
+	}
+	var workers errgroup.Group
+	workers.SetLimit(fileWorkers)
+	for _, t := range tasks {
+		workers.Go(func() error {
+			c.report(t, c.one(ctx, u, t))
+			return nil
+		})
+	}
+	return workers.Wait()
+}
+
+// one uploads one source.
+func (c *copying) one(ctx context.Context, u *upload.Uploader, t *task) *upload.Result {
+	if ctx.Err() != nil {
+		return c.unsent(t, context.Cause(ctx))
+	}
+	source, err := t.open(ctx, c.stdin)
+	if err != nil {
+		return c.unsent(t, causeOf(ctx, err))
+	}
+	defer source.Close()
+	return u.Upload(ctx, &upload.Job{Source: source, Bucket: c.o.bucket, Key: t.key, Properties: c.o.properties})
+}
+
+// causeOf returns the signal that made a call fail, if one did.
+func causeOf(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// unsent is the result of a source that was not begun.
+func (c *copying) unsent(t *task, err error) *upload.Result {
+	r := &upload.Result{Job: &upload.Job{Bucket: c.o.bucket, Key: t.key}, Status: upload.Failed, Size: -1, Err: err}
+	if !t.isStream() {
+		r.Size = t.info.Size()
+	}
+	return r
+}
+
+// note tells a note of the engine's.
+func (c *copying) note(tasks []*task, e upload.Event) {
+	if len(tasks) == 1 {
+		c.out.talk("note: %s", e.Text)
+		return
+	}
+	c.out.talk("note: %s: %s", e.Job.Source.Name(), e.Text)
+}
+
+// report tells what came of a source.
+func (c *copying) report(t *task, r *upload.Result) {
+	p := c.judge(r)
+	c.mu.Lock()
+	if r.Err == nil {
+		c.summary.Uploaded++
+		c.summary.Bytes += r.Size
+	} else {
+		c.summary.Failed++
+	}
+	c.summary.BytesSent += r.BytesSent
+	if p != nil {
+		if len(c.exits) == 0 {
+			c.first = p.exit
+		}
+		c.exits[p.exit]++
+	}
+	interrupted := p != nil && p.code == interruptedCode
+	if interrupted {
+		c.cut++
+		c.kept = c.kept || r.Resumable
+	}
+	c.mu.Unlock()
+
+	switch {
+	case c.o.json:
+		c.out.result(jsonLine(newFileLine(t, r, p)))
+	case r.Err == nil && !c.o.quiet:
+		c.out.result(resultLine(t, r))
+	}
+	if p != nil && !(interrupted && len(c.o.sources) > 1) {
+		c.complain(t, r, p)
+	}
+}
+
+// judge returns what is wrong with a result, nil if nothing is.
+func (c *copying) judge(r *upload.Result) *problem {
+	f := c.facts
+	f.resumable = r.Resumable
+	switch {
+	case r.Err != nil:
+		p := explain(r.Err, f)
+		return &p
+	case c.o.requireMD5 && r.ETagKind != upload.ETagMD5:
+		return &problem{
+			why:  "stored and intact, but its ETag " + r.ETag + " is not its MD5: " + whyNotMD5(r),
+			hint: md5Hint(r, c.o.upload.Normalize), exit: exitNotMD5, code: codeNames[exitNotMD5],
+		}
+	}
+	return nil
+}
+
+// complain prints a problem with a source, in one line.
+func (c *copying) complain(t *task, r *upload.Result, p *problem) {
+	line := sentence(p.why, p.hint)
+	if c.o.verbose && p.requestID != "" {
+		line += " (request id " + p.requestID + ")"
+	}
+	c.out.complain("upload %s to s3://%s/%s: %s", t.name(), r.Job.Bucket, r.Job.Key, line)
+}
+
+// refuse tells of an error that concerns all sources, once.
+func (c *copying) refuse(tasks []*task, err error) {
+	p := explain(err, c.facts)
+	c.out.complain("%s", sentence(p.why, p.hint))
+	c.summary.Failed = len(tasks)
+	c.exits[p.exit], c.first = len(tasks), p.exit
+	if c.o.json {
+		for _, t := range tasks {
+			c.out.result(jsonLine(newFileLine(t, c.unsent(t, err), &p)))
+		}
+	}
+}
+
+// finish sums up and returns the exit code.
+func (c *copying) finish(ctx context.Context) int {
+	if c.cut > 0 && len(c.o.sources) > 1 {
+		f := c.facts
+		f.resumable = c.kept
+		c.out.complain("interrupted: %d of %s are stored; %s", c.summary.Uploaded, plural(len(c.o.sources), "file"), goOn(f))
+	}
+	code := c.exit(ctx)
+	if c.o.json {
+		c.summary.V, c.summary.Type = schema, "summary"
+		c.summary.DurationMS, c.summary.Exit = time.Since(c.start).Milliseconds(), code
+		c.out.result(jsonLine(c.summary))
+	}
+	if err := c.out.failed; err != nil {
+		c.out.complain("write the results to stdout: %s", rootCause(err))
+		if code == exitOK {
+			code = exitFailed
+		}
+	}
+	return code
+}
+
+// exit returns the exit code for what became of all files.
+func (c *copying) exit(ctx context.Context) int {
+	var stop stopped
+	switch {
+	case c.cut > 0 && errors.As(context.Cause(ctx), &stop):
+		return stop.code()
+	case len(c.exits) == 0:
+		return exitOK
+	case c.summary.Failed == 0:
+		return exitNotMD5
+	case c.summary.Uploaded > 0:
+		return exitPartial
+	case len(c.exits) == 1:
+		return c.first
+	}
+	return exitFailed
+}

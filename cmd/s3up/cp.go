@@ -1,0 +1,134 @@
+package main
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/urfave/cli/v2"
+
+	"s3up/internal/store"
+	"s3up/internal/upload"
+)
+
+// cpOptions are what the flags and arguments of cp say.
+type cpOptions struct {
+	sources     []string
+	destination string // as it was typed
+	bucket, key string // a key that is empty or ends in a slash takes the source's base name
+
+	store      store.Config
+	upload     upload.Options
+	properties upload.Properties
+	requireMD5 bool
+
+	json, quiet, verbose bool
+	progress             string // auto, bar, lines, none
+}
+
+// firstAnswer is how long a store that never answered is waited for.
+const firstAnswer = 15 * time.Second
+
+const (
+	defaultSlots     = upload.DefaultSlots
+	maxSlots         = 1024
+	maxPart          = 5 << 30
+	maxObject        = 10_000 * maxPart
+	defaultRetry     = 5 * time.Minute
+	defaultStall     = time.Minute
+	defaultStale     = 12 * time.Hour
+	shortestPatience = time.Second
+)
+
+// newCpOptions reads the flags. Each is checked before anything is sent.
+func newCpOptions(c *cli.Context) (cpOptions, error) {
+	v := &values{c: c}
+	o := cpOptions{
+		store: store.Config{
+			Endpoint:     v.text("endpoint-url", "a URL, such as https://s3.example.com"),
+			Region:       v.word("region", "the name of a region, such as eu-central-1"),
+			Profile:      v.text("profile", "the name of a profile"),
+			Addressing:   v.choice("addressing-style", "auto", "path", "virtual"),
+			Connections:  v.number("concurrency", defaultSlots, maxSlots),
+			StallTimeout: v.duration("stall-timeout", defaultStall, shortestPatience),
+			RetryFor:     v.duration("retry-for", defaultRetry, shortestPatience),
+			UserAgent:    "s3up/" + programVersion(),
+		},
+		upload: upload.Options{
+			PartSize:     v.size("part-size", 5*upload.MiB, maxPart),
+			Threshold:    v.size("multipart-threshold", 1, maxPart),
+			MaxMemory:    v.size("max-memory", minMemory, 1<<40),
+			ExpectedSize: v.size("expected-size", 1, maxObject),
+			AllowEmpty:   c.Bool("allow-empty"),
+			NoResume:     v.choice("resume", "auto", "never") == "never",
+			StaleAfter:   v.duration("stale-after", defaultStale, 0),
+			OnFailure:    upload.OnFailure(v.choice("on-failure", "auto", "keep", "abort")),
+			Normalize:    upload.Normalize(v.choice("normalize", "auto", "self", "staged", "off")),
+		},
+		properties: upload.Properties{
+			ContentType:  v.mediaType("content-type"),
+			CacheControl: v.header("cache-control", "a value, such as max-age=3600"),
+			Metadata:     v.metadata("metadata"),
+			StorageClass: types.StorageClass(v.word("storage-class", "a storage class, such as STANDARD_IA")),
+		},
+		requireMD5: c.Bool("require-md5"),
+		json:       c.Bool("json"),
+		quiet:      c.Bool("quiet"),
+		verbose:    c.Bool("verbose"),
+		progress:   v.choice("progress", "auto", "bar", "lines", "none"),
+	}
+	o.store.FirstAnswer = min(firstAnswer, o.store.RetryFor)
+	o.upload.Slots, o.upload.RetryFor = o.store.Connections, o.store.RetryFor
+	if o.upload.MaxMemory == 0 {
+		o.upload.MaxMemory = defaultMemory(os.DirFS("/"))
+	}
+	switch {
+	case v.err != nil:
+		return o, v.err
+	case o.quiet && o.verbose:
+		return o, usagef("", "-q and -v contradict each other")
+	}
+	return o, o.arguments(c.Args().Slice())
+}
+
+// arguments reads what is to be uploaded, and where to.
+func (o *cpOptions) arguments(words []string) error {
+	const usage = "type: s3up cp FILE s3://BUCKET/KEY"
+	if len(words) == 0 {
+		return usagef(usage, "nothing to upload")
+	}
+	o.sources, o.destination = words[:len(words)-1], words[len(words)-1]
+	if len(o.sources) == 0 {
+		if isURL(o.destination) {
+			return usagef("type: s3up cp FILE "+shellWord(o.destination), "no file to upload to %s", o.destination)
+		}
+		return usagef("type: s3up cp "+shellWord(o.destination)+" s3://BUCKET/KEY", "no destination")
+	}
+	if slices.ContainsFunc(o.sources, isURL) {
+		return usagef(usage, "s3up only uploads: a source is a file or - for stdin, and the destination comes last")
+	}
+	if !isURL(o.destination) {
+		return usagef(usage, "s3up only uploads: %q is no destination", o.destination)
+	}
+	var err error
+	if o.bucket, o.key, err = parseURL(o.destination); err != nil {
+		return err
+	}
+	if o.takesNames() {
+		if o.key == "" && !strings.HasSuffix(o.destination, "/") {
+			o.destination += "/"
+		}
+		return nil
+	}
+	if len(o.sources) > 1 {
+		words := append([]string{"s3up", "cp"}, o.sources...)
+		return usagef("type: "+shellLine(append(words, o.destination+"/")),
+			"%s need a destination that ends in a slash", plural(len(o.sources), "source"))
+	}
+	return nil
+}
+
+// takesNames says whether keys end in the base names of the sources.
+func (o *cpOptions) takesNames() bool { return o.key == "" || strings.HasSuffix(o.key, "/") }

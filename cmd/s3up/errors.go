@@ -1,0 +1,265 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+
+	"github.com/aws/smithy-go"
+
+	"s3up/internal/store"
+	"s3up/internal/upload"
+)
+
+// Exit codes.
+const (
+	exitOK            = 0
+	exitFailed        = 1
+	exitUsage         = 2
+	exitPartial       = 3
+	exitIntegrity     = 4
+	exitTemporary     = 5
+	exitConflict      = 6
+	exitAccess        = 7
+	exitNotFound      = 8
+	exitNotMD5        = 10
+	exitSourceChanged = 11
+)
+
+// codeNames name exit codes in the error_code of --json, where the store gave no
+// code of its own.
+var codeNames = map[int]string{
+	exitFailed:        "failed",
+	exitUsage:         "usage",
+	exitIntegrity:     "integrity",
+	exitTemporary:     "temporary",
+	exitConflict:      "conflict",
+	exitAccess:        "access",
+	exitNotFound:      "not-found",
+	exitNotMD5:        "not-md5",
+	exitSourceChanged: "source-changed",
+}
+
+// kindCodes are the exit codes of what the engine tells apart.
+var kindCodes = map[upload.Kind]int{
+	upload.Other:         exitFailed,
+	upload.Usage:         exitUsage,
+	upload.Integrity:     exitIntegrity,
+	upload.Temporary:     exitTemporary,
+	upload.Conflict:      exitConflict,
+	upload.Access:        exitAccess,
+	upload.NotFound:      exitNotFound,
+	upload.SourceChanged: exitSourceChanged,
+	upload.Interrupted:   exitFailed, // by a signal: see stopped
+}
+
+// interruptedCode is the error_code of what a signal ended.
+const interruptedCode = "interrupted"
+
+// A problem is an error in words for people.
+type problem struct {
+	why, hint string
+	goesOn    bool // the hint says already how to go on
+	exit      int
+	code      string // of the store, or the name of the exit code
+	requestID string
+}
+
+// facts are what the words of a problem may name.
+type facts struct {
+	bucket    string
+	region    string            // that requests are signed for
+	given     map[string]string // flags by what a store.ConfigError calls their values
+	again     string            // the command line that was typed
+	resumable bool              // what was sent is kept
+}
+
+// explain says what an error means, and what to do about it.
+func explain(err error, f facts) problem {
+	p := inWords(err, f)
+	if f.resumable && !p.goesOn {
+		p.hint = sentence(p.hint, goOn(f))
+	}
+	if code := store.Code(err); code != "" {
+		p.code = code
+	}
+	if p.code == "" {
+		p.code = codeNames[p.exit]
+	}
+	p.requestID = store.RequestID(err)
+	return p
+}
+
+// inWords asks who may know an error, in turn.
+func inWords(err error, f facts) problem {
+	for _, know := range []func(error, facts) (problem, bool){aboutRun, aboutSetup, aboutConnection, aboutAnswer, aboutSource} {
+		if p, ok := know(err, f); ok {
+			return p
+		}
+	}
+	return aboutUpload(err, f)
+}
+
+// aboutRun knows what the user did.
+func aboutRun(err error, f facts) (problem, bool) {
+	var stop stopped
+	if errors.As(err, &stop) {
+		return problem{why: "interrupted", hint: goOn(f), goesOn: true, exit: stop.code(), code: interruptedCode}, true
+	}
+	return problem{}, false
+}
+
+// aboutSetup knows what is wrong before anything is sent.
+func aboutSetup(err error, f facts) (problem, bool) {
+	var config *store.ConfigError
+	switch {
+	case errors.As(err, &config) && f.given[config.What] != "":
+		return problem{why: fmt.Sprintf("%s %s: %v", f.given[config.What], quoted(config.Value), config.Err), exit: exitUsage}, true
+	case errors.As(err, &config):
+		return problem{why: config.Error(), hint: configHints[config.What], exit: exitUsage}, true
+	case errors.Is(err, store.ErrNoCredentials):
+		return problem{why: "no credentials" + refusal(err), exit: exitAccess, code: "NoCredentials",
+			hint: "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a --profile, or run aws configure"}, true
+	}
+	return problem{}, false
+}
+
+// configHints say where to look, by what a store.ConfigError is about.
+var configHints = map[string]string{
+	"endpoint":          "check AWS_ENDPOINT_URL and the profile's endpoint_url",
+	"profile":           "check AWS_PROFILE and ~/.aws/config",
+	"AWS configuration": "check AWS_CONFIG_FILE and ~/.aws/config",
+}
+
+// aboutConnection knows why no answer came.
+func aboutConnection(err error, f facts) (problem, bool) {
+	var (
+		unknown  x509.UnknownAuthorityError
+		invalid  x509.CertificateInvalidError
+		hostname x509.HostnameError
+		record   tls.RecordHeaderError
+		gaveUp   *store.GaveUp
+	)
+	switch {
+	case errors.As(err, &unknown), errors.As(err, &invalid):
+		return problem{why: "the store's certificate is not trusted: " + rootCause(err), exit: exitUsage,
+			hint: "AWS_CA_BUNDLE=FILE names a file with the certificate of its authority"}, true
+	case errors.As(err, &hostname):
+		return problem{why: "the store's certificate is for another host: " + rootCause(err), exit: exitUsage,
+			hint: "check --endpoint-url, or use --addressing-style path"}, true
+	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
+		return problem{why: "the endpoint does not speak https", hint: "use http:// in --endpoint-url", exit: exitUsage}, true
+	case !errors.As(err, &gaveUp):
+		return problem{}, false
+	}
+	cause := reason(gaveUp.Last, operation(err))
+	if !gaveUp.Answered {
+		return problem{why: fmt.Sprintf("%s has not answered in %v: %s", gaveUp.Host, gaveUp.After, cause), exit: exitTemporary,
+			hint: "check --endpoint-url and the network"}, true
+	}
+	return problem{why: fmt.Sprintf("no progress with %s for %v: %s", gaveUp.Host, gaveUp.After, cause), exit: exitTemporary,
+		hint: goOn(f), goesOn: true}, true
+}
+
+// aboutSource knows what is wrong with a file.
+func aboutSource(err error, _ facts) (problem, bool) {
+	var path *fs.PathError
+	switch {
+	case !errors.As(err, &path):
+		return problem{}, false
+	case errors.Is(err, fs.ErrNotExist):
+		return problem{why: "no such file", hint: "check the path", exit: exitNotFound}, true
+	case errors.Is(err, fs.ErrPermission):
+		return problem{why: "the file may not be read", hint: "check its permissions", exit: exitAccess}, true
+	}
+	return problem{}, false
+}
+
+// aboutUpload knows the kinds of ends that the engine tells apart.
+func aboutUpload(err error, f facts) problem {
+	kind := upload.KindOf(err)
+	p := problem{why: reason(err, operation(err)), exit: kindCodes[kind]}
+	var engine *upload.Error
+	switch kind {
+	case upload.Temporary:
+		p.hint, p.goesOn = goOn(f), true
+	case upload.Integrity:
+		p.hint = "run it again; if it stays so, the network, the memory or the store changes bytes"
+	case upload.Conflict:
+		p.hint = "look who else writes there, and run it again"
+	case upload.Access:
+		p.hint = "check the credentials"
+	case upload.SourceChanged:
+		p.hint = "run it again when nobody writes to it"
+	case upload.NotFound:
+		if errors.As(err, &engine) {
+			p.hint = "--allow-empty uploads it all the same" // to the engine, nothing else is missing
+		}
+	}
+	return p
+}
+
+// goOn says which command goes on with what a failed run has left.
+func goOn(f facts) string {
+	if f.resumable {
+		return "what was sent is kept, go on with: " + f.again
+	}
+	return "start again with: " + f.again
+}
+
+// reason says in few words what an error of a call is, without what the SDK puts
+// around it.
+func reason(err error, call string) string {
+	var engine *upload.Error
+	if errors.As(err, &engine) {
+		if engine.Err == nil {
+			return engine.Msg
+		}
+		return engine.Msg + ": " + reason(engine.Err, operation(engine.Err))
+	}
+	status := store.StatusCode(err)
+	var answer smithy.APIError
+	if errors.As(err, &answer) {
+		text := answer.ErrorCode()
+		if status != 0 {
+			text = fmt.Sprintf("%d %s", status, text)
+		}
+		return fmt.Sprintf("the store answered %s to %s", text, call) + saying(err)
+	}
+	if status >= 300 {
+		return fmt.Sprintf("the store answered %d %s to %s", status, http.StatusText(status), call)
+	}
+	return rootCause(err)
+}
+
+// rootCause returns the words of the error that all others are wrapped around.
+func rootCause(err error) string {
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		return fmt.Sprintf("%s: %s", dns.Name, dns.Err)
+	}
+	var stall *store.StallError
+	if errors.As(err, &stall) {
+		return stall.Error()
+	}
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err.Error()
+		}
+		err = inner
+	}
+}
+
+// operation returns the S3 call that an error came from.
+func operation(err error) string {
+	var call *smithy.OperationError
+	if errors.As(err, &call) {
+		return call.Operation()
+	}
+	return "a request"
+}

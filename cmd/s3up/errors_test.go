@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"s3up/internal/store"
+	"s3up/internal/upload"
+)
+
+// call wraps an error as the SDK does.
+func call(op string, status int, err error) error {
+	response := &smithyhttp.Response{Response: &http.Response{StatusCode: status, Header: http.Header{}}}
+	return &smithy.OperationError{ServiceID: "S3", OperationName: op, Err: &awshttp.ResponseError{
+		RequestID: "ID", ResponseError: &smithyhttp.ResponseError{Response: response, Err: err}}}
+}
+
+func answer(op string, status int, code, message string) error {
+	return call(op, status, &smithy.GenericAPIError{Code: code, Message: message})
+}
+
+func TestExplain(t *testing.T) {
+	refused := &url.Error{Op: "Put", URL: "http://h/", Err: &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}}
+	for _, tt := range []struct {
+		err       error
+		resumable bool
+		exit      int
+		code      string
+		why, hint string
+	}{
+		{err: &fs.PathError{Op: "open", Path: "f", Err: syscall.EACCES}, exit: 7, code: "access",
+			why: "the file may not be read", hint: "check its permissions"},
+		{err: &fs.PathError{Op: "read", Path: "f", Err: syscall.EIO}, exit: 1, code: "failed", why: "input/output error"},
+		{err: answer("UploadPart", 403, "AccessDenied", "No."), exit: 7, code: "AccessDenied",
+			why: "access denied (No)", hint: "the credentials need s3:PutObject on b"},
+		{err: answer("CopyObject", 403, "AccessDenied", ""), exit: 7, code: "AccessDenied",
+			why: "access denied", hint: "the credentials need s3:PutObject and s3:GetObject on b"},
+		{err: answer("UploadPart", 400, "ExpiredToken", "x"), resumable: true, exit: 7, code: "ExpiredToken",
+			why:  "the credentials have expired",
+			hint: "renew them (aws sso login, or a new AWS_SESSION_TOKEN) and run it again; what was sent is kept, go on with: s3up cp f s3://b/k"},
+		{err: answer("PutObject", 400, "Strange", "It is Tuesday."), exit: 1, code: "Strange",
+			why: "the store answered 400 Strange to PutObject (It is Tuesday)"},
+		{err: call("PutObject", 502, errors.New("no XML")), exit: 5, code: "temporary",
+			why: "the store answered 502 Bad Gateway to PutObject", hint: "start again with: s3up cp f s3://b/k"},
+		{err: call("HeadObject", 0, &store.GaveUp{Host: "h", After: 15 * time.Second, Last: refused}), exit: 5, code: "temporary",
+			why: "h has not answered in 15s: connection refused", hint: "check --endpoint-url and the network"},
+		{err: call("UploadPart", 0, &store.GaveUp{Host: "h", After: 5 * time.Minute, Answered: true, Last: answer("UploadPart", 503, "SlowDown", "")}),
+			resumable: true, exit: 5, code: "SlowDown",
+			why:  "no progress with h for 5m0s: the store answered 503 SlowDown to UploadPart",
+			hint: "what was sent is kept, go on with: s3up cp f s3://b/k"},
+		{err: call("PutObject", 0, &url.Error{Op: "Put", URL: "https://h/", Err: x509.UnknownAuthorityError{}}), exit: 2, code: "usage",
+			why:  "the store's certificate is not trusted: x509: certificate signed by unknown authority",
+			hint: "AWS_CA_BUNDLE=FILE names a file with the certificate of its authority"},
+		{err: call("PutObject", 0, &url.Error{Op: "Put", URL: "https://h/", Err: http.ErrSchemeMismatch}), exit: 2, code: "usage",
+			why: "the endpoint does not speak https", hint: "use http:// in --endpoint-url"},
+		{err: fmt.Errorf("%w: %w", store.ErrNoCredentials, answer("AssumeRole", 403, "AccessDenied", "Not you.")), exit: 7, code: "AccessDenied",
+			why:  "no credentials: AccessDenied (Not you)",
+			hint: "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a --profile, or run aws configure"},
+		{err: &upload.Error{Kind: upload.Interrupted, Msg: "interrupted", Err: stopped{syscall.SIGTERM}}, resumable: true, exit: 143, code: "interrupted",
+			why: "interrupted", hint: "what was sent is kept, go on with: s3up cp f s3://b/k"},
+		{err: &upload.Error{Kind: upload.SourceChanged, Msg: "f changed while it was read"}, exit: 11, code: "source-changed",
+			why: "f changed while it was read", hint: "run it again when nobody writes to it"},
+		{err: &upload.Error{Kind: upload.Access, Msg: "a staged copy could not be deleted again", Err: answer("DeleteObject", 403, "AccessDenied", "")},
+			exit: 7, code: "AccessDenied", hint: "check the credentials",
+			why: "a staged copy could not be deleted again: the store answered 403 AccessDenied to DeleteObject"},
+		{err: context.Canceled, exit: 1, code: "failed", why: "context canceled"},
+	} {
+		got := explain(tt.err, facts{bucket: "b", region: "us-east-1", again: "s3up cp f s3://b/k", resumable: tt.resumable})
+		if got.exit != tt.exit || got.code != tt.code || got.why != tt.why || got.hint != tt.hint {
+			t.Errorf("%v:\ngot  %d %s %q; %q\nwant %d %s %q; %q", tt.err, got.exit, got.code, got.why, got.hint, tt.exit, tt.code, tt.why, tt.hint)
+		}
+	}
+}
+
+// Every kind of end has an exit code, and none is success.
+func TestKindCodes(t *testing.T) {
+	for kind := upload.Other; kind <= upload.Interrupted; kind++ {
+		if kindCodes[kind] == exitOK {
+			t.Errorf("kind %d ends with exit code 0", kind)
+		}
+	}
+}
+
+// Every flag is in the help, under a group that is shown.
+func TestHelpHasAllFlags(t *testing.T) {
+	text := flagHelp(cpFlags())
+	for _, f := range cpFlags() {
+		if name := f.Names()[0]; strings.Count(text, "--"+name) == 0 {
+			t.Errorf("--%s is not in the help", name)
+		}
+	}
+}

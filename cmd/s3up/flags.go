@@ -1,0 +1,238 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"mime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/dustin/go-humanize"
+	"github.com/urfave/cli/v2"
+)
+
+// Groups of flags, in the order in which help shows them.
+var flagGroups = []string{groupWhere, groupSent, groupResume, groupObject, groupETag, groupOutput}
+
+const (
+	groupWhere  = "Where"
+	groupSent   = "How it is cut and sent"
+	groupResume = "After a failure"
+	groupObject = "What the object carries"
+	groupETag   = "Its ETag"
+	groupOutput = "Output"
+)
+
+func cpFlags() []cli.Flag {
+	text := func(group, name, value, usage string) cli.Flag {
+		return &cli.StringFlag{Name: name, Category: group, Usage: "`" + value + "` " + usage}
+	}
+	toggle := func(group, name, usage string, aliases ...string) cli.Flag {
+		return &cli.BoolFlag{Name: name, Aliases: aliases, Category: group, Usage: usage}
+	}
+	return []cli.Flag{
+		text(groupWhere, "endpoint-url", "URL", "the store; else AWS_ENDPOINT_URL, the profile's, Amazon's"),
+		text(groupWhere, "region", "NAME", "else AWS_REGION, the profile's, us-east-1"),
+		text(groupWhere, "profile", "NAME", "of the AWS configuration; else AWS_PROFILE, default"),
+		text(groupWhere, "addressing-style", "STYLE", "auto, path or virtual: where the bucket's name stands (default auto)"),
+
+		text(groupSent, "multipart-threshold", "SIZE", "what is larger goes up in parts (default 64MiB)"),
+		text(groupSent, "part-size", "SIZE", "5MiB to 5GiB (default 16MiB; grows so that 10,000 parts are enough)"),
+		text(groupSent, "concurrency", "N", "slots for requests: a part takes four, a small file one (default 64)"),
+		text(groupSent, "max-memory", "SIZE", "of what streams may hold in memory (default the lesser of 256MiB\nand a quarter of the control group's limit)"),
+		text(groupSent, "expected-size", "SIZE", "of a stream, as far as known: gives equal parts from the start"),
+		toggle(groupSent, "allow-empty", "an empty stream is an empty object, not a dead producer"),
+		text(groupSent, "retry-for", "DURATION", "without any success: then give up (default 5m)"),
+		text(groupSent, "stall-timeout", "DURATION", "without a byte moving: then try another connection (default 60s)"),
+
+		text(groupResume, "resume", "WHEN", "auto, or never: start anew (default auto)"),
+		text(groupResume, "stale-after", "DURATION", "without a sign of life: then an unfinished upload of the same\nkey that does not fit is aborted; 0 is at once (default 12h)"),
+		text(groupResume, "on-failure", "WHAT", "keep or abort what was sent, or auto: keep what can be resumed\n(default auto)"),
+
+		text(groupObject, "content-type", "TYPE", "else by the name's extension, then by the content"),
+		&cli.StringSliceFlag{Name: "metadata", Category: groupObject, Usage: "`KEY=VALUE` user metadata; repeatable"},
+		text(groupObject, "cache-control", "VALUE", "of the Cache-Control header"),
+		text(groupObject, "storage-class", "CLASS", "such as STANDARD_IA; else the bucket's default"),
+
+		text(groupETag, "normalize", "HOW", "what gives an object sent in parts its MD5 as ETag: self, a copy\nonto itself; staged, copies to a second key and back; off; auto is\nself (default auto)"),
+		toggle(groupETag, "require-md5", "exit 10 if the object is stored and its ETag is not its MD5"),
+
+		toggle(groupOutput, "json", "results as JSON on stdout, one object per line, the last a summary"),
+		toggle(groupOutput, "quiet", "nothing but errors; JSON, if asked for, stays", "q"),
+		toggle(groupOutput, "verbose", "a line for each request, with the store's request id", "v"),
+		text(groupOutput, "progress", "HOW", "bar, lines, none, or auto: bar on a terminal (default auto)"),
+	}
+}
+
+// values reads flags. The first that is wrong is the error.
+type values struct {
+	c   *cli.Context
+	err error
+}
+
+// refuse notes that a flag's value is not possible, and what is.
+func (v *values) refuse(name, allowed string) {
+	if v.err == nil {
+		v.err = usagef("", "--%s %s: %s", name, quoted(v.c.String(name)), allowed)
+	}
+}
+
+func quoted(value string) string {
+	if value == "" || strings.ContainsFunc(value, func(r rune) bool { return unicode.IsSpace(r) || isControl(r) }) {
+		return strconv.Quote(value)
+	}
+	return value
+}
+
+// text returns a value as it is; given but empty is wrong.
+func (v *values) text(name, what string) string {
+	s := v.c.String(name)
+	if v.c.IsSet(name) && s == "" {
+		v.refuse(name, "must be "+what)
+	}
+	return s
+}
+
+// header returns a value that goes into a header.
+func (v *values) header(name, what string) string {
+	s := v.text(name, what)
+	if !isHeaderValue(s) {
+		v.refuse(name, "must be one line without control characters")
+	}
+	return s
+}
+
+// choice returns one of some words; the first is the default.
+func (v *values) choice(name string, words ...string) string {
+	if !v.c.IsSet(name) {
+		return words[0]
+	}
+	s := v.c.String(name)
+	if !slices.Contains(words, s) {
+		v.refuse(name, "must be "+strings.Join(words[:len(words)-1], ", ")+" or "+words[len(words)-1])
+	}
+	return s
+}
+
+// size returns a number of bytes between two bounds; 0 if the flag is not given.
+func (v *values) size(name string, least, most int64) int64 {
+	if !v.c.IsSet(name) {
+		return 0
+	}
+	n, err := humanize.ParseBytes(v.c.String(name))
+	switch {
+	case err != nil:
+		v.refuse(name, "must be a size, such as 16MiB, 16MB or 16777216")
+	case n > math.MaxInt64 || int64(n) < least || int64(n) > most:
+		v.refuse(name, fmt.Sprintf("must be %s to %s", unspaced(least), unspaced(most)))
+	}
+	return int64(n)
+}
+
+// unspaced is a size as one types it: exactly that many bytes.
+func unspaced(n int64) string {
+	text := strings.Replace(strings.ReplaceAll(byteSize(n), " ", ""), ".0", "", 1)
+	if same, err := humanize.ParseBytes(text); err != nil || int64(same) != n {
+		return strconv.FormatInt(n, 10)
+	}
+	return text
+}
+
+// duration returns a time that is not shorter than another one.
+func (v *values) duration(name string, ifNotGiven, least time.Duration) time.Duration {
+	if !v.c.IsSet(name) {
+		return ifNotGiven
+	}
+	d, err := time.ParseDuration(v.c.String(name))
+	switch {
+	case err != nil:
+		v.refuse(name, "must be a duration, such as 90s, 10m or 12h")
+	case d < least:
+		v.refuse(name, fmt.Sprintf("must be %v or more", least))
+	}
+	return d
+}
+
+// number returns a count between 1 and most.
+func (v *values) number(name string, ifNotGiven, most int) int {
+	if !v.c.IsSet(name) {
+		return ifNotGiven
+	}
+	n, err := strconv.Atoi(v.c.String(name))
+	if err != nil || n < 1 || n > most {
+		v.refuse(name, fmt.Sprintf("must be a number from 1 to %d", most))
+	}
+	return n
+}
+
+// mediaType returns a value for Content-Type.
+func (v *values) mediaType(name string) string {
+	s := v.header(name, "a media type, such as text/plain")
+	if s == "" {
+		return s
+	}
+	if t, _, err := mime.ParseMediaType(s); err != nil || !strings.Contains(t, "/") {
+		v.refuse(name, "must be a media type, such as text/plain or text/html; charset=utf-8")
+	}
+	return s
+}
+
+// word returns a value of letters, digits and the likes of them.
+func (v *values) word(name, what string) string {
+	s := v.text(name, what)
+	if !isToken(s) {
+		v.refuse(name, "must be "+what)
+	}
+	return s
+}
+
+// maxMetadata is how many bytes of names and values an object can have.
+const maxMetadata = 2048
+
+// metadata returns what the repeated flag gives. Names are lower case: S3 stores
+// them so.
+func (v *values) metadata(name string) map[string]string {
+	m := make(map[string]string)
+	size := 0
+	for _, pair := range v.c.StringSlice(name) {
+		key, value, ok := strings.Cut(pair, "=")
+		key = strings.ToLower(key)
+		why := ""
+		_, twice := m[key]
+		switch {
+		case !ok:
+			why = "must be KEY=VALUE"
+		case key == "" || !isToken(key):
+			why = "the key must be letters, digits and hyphens"
+		case twice:
+			why = "the key is given twice"
+		case !isHeaderValue(value):
+			why = "the value must be one line without control characters"
+		}
+		if size += len(key) + len(value); why == "" && size > maxMetadata {
+			why = fmt.Sprintf("this makes more than the %d bytes of metadata that an object can have", maxMetadata)
+		}
+		if why != "" && v.err == nil {
+			v.err = usagef("", "--%s %s: %s", name, quoted(pair), why)
+		}
+		m[key] = value
+	}
+	if len(m) == 0 {
+		return nil
+	}
+	return m
+}
+
+// isToken says whether a text can be the name of a header; empty can.
+func isToken(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.", r))
+	})
+}
+
+func isHeaderValue(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+const rootHelp = `s3up uploads files and streams to S3. When it says uploaded, the object is made of exactly the bytes
+that were read, and its ETag is their MD5, or the answer says why it cannot be. Run it again after a
+failure and it goes on where it stopped.
+
+Examples:
+  s3up cp db.dump s3://backups/db.dump
+  pg_dump shop | s3up cp - s3://backups/shop.sql
+  s3up cp *.tar.gz s3://releases/v1.4/
+
+Commands:
+  cp, put    upload files, or a stream
+  help       tell about a command: s3up help cp
+
+Flags:
+  -h, --help
+  --version
+`
+
+const cpExamples = `s3up cp: upload files, or a stream
+
+Usage:
+  s3up cp [FLAG]... FILE... s3://BUCKET/KEY | s3://BUCKET/PREFIX/
+
+Examples:
+  s3up cp db.dump s3://backups/db.dump               one file
+  s3up cp db.dump s3://backups/2026/                 the same under its own name: 2026/db.dump
+  s3up cp *.tar.gz s3://releases/v1.4/               several: the slash at the end is needed
+  pg_dump shop | s3up cp - s3://backups/shop.sql     a stream; one that is empty is refused
+  s3up cp --json app.zip s3://ci/app.zip | jq .etag  for scripts
+  s3up cp --endpoint-url http://localhost:9000 db.dump s3://backups/db.dump
+
+A file above --multipart-threshold goes up in parts, and is then copied onto itself on the server:
+that makes its ETag the MD5 of its bytes. A run that was ended leaves the parts that were sent, and
+the same command again sends only what is missing. Flags may stand anywhere; -- ends them.
+A slash at the end of the destination, or a bucket alone, takes the base name of the source. A key
+is taken as it is typed: nothing in it is unescaped.
+`
+
+const exitCodes = `
+Exit codes:
+    0  stored and verified
+    1  failed, no finer code
+    2  usage or configuration; nothing was sent
+    3  some files are stored, some are not
+    4  the object is not the bytes that were read
+    5  temporary (network, 5xx, throttling): run it again, it goes on where it stopped
+    6  somebody else wrote the key meanwhile
+    7  credentials or permission
+    8  not found, or an empty stream: the source, the bucket
+   10  stored and intact, but its ETag is not its MD5 (--require-md5 only)
+   11  the source changed while it was read
+  130, 143, 129  ended by SIGINT, SIGTERM, SIGHUP
+`
+
+// helpText returns what "help" and "--help" ask for.
+func helpText(l commandLine, commands []*cli.Command) (string, error) {
+	topic := l.verb
+	if l.verb == "help" {
+		topic = ""
+		if len(l.args) > 0 {
+			topic = l.args[0]
+		}
+	}
+	if topic == "" || topic == "help" {
+		return rootHelp, nil
+	}
+	for _, c := range commands {
+		if c.HasName(topic) {
+			return cpExamples + flagHelp(c.Flags) + exitCodes, nil
+		}
+	}
+	return "", usagef("s3up help", "no help on %q", topic)
+}
+
+// flagColumn is where the words about a flag begin.
+const flagColumn = 30
+
+// flagHelp lists flags in their groups.
+func flagHelp(flags []cli.Flag) string {
+	var b strings.Builder
+	for _, group := range flagGroups {
+		fmt.Fprintf(&b, "\n%s:\n", group)
+		for _, f := range flags {
+			if f.(cli.CategorizableFlag).GetCategory() != group {
+				continue
+			}
+			value, usage := splitUsage(f.(cli.DocGenerationFlag).GetUsage())
+			name := "--" + f.Names()[0]
+			if len(f.Names()) > 1 {
+				name = "-" + f.Names()[1] + ", " + name
+			}
+			if value != "" {
+				name += " " + value
+			}
+			lines := strings.Split(usage, "\n")
+			fmt.Fprintf(&b, "  %-*s%s\n", flagColumn-2, name, lines[0])
+			for _, more := range lines[1:] {
+				fmt.Fprintf(&b, "%*s%s\n", flagColumn, "", more)
+			}
+		}
+	}
+	return b.String()
+}
+
+// splitUsage takes the name of a flag's value out of what is said of it.
+func splitUsage(usage string) (value, text string) {
+	if before, rest, ok := strings.Cut(usage, "`"); ok {
+		if value, after, ok := strings.Cut(rest, "`"); ok {
+			return value, strings.TrimSpace(before + strings.TrimPrefix(after, " "))
+		}
+	}
+	return "", usage
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+
+	"s3up/internal/upload"
+)
+
+// schema is the version of the JSON lines. Fields are only ever added.
+const schema = 1
+
+// A fileLine is what --json says of one source.
+type fileLine struct {
+	V              int            `json:"v"`
+	Type           string         `json:"type"` // file
+	Op             string         `json:"op"`   // upload
+	Source         string         `json:"source"`
+	Bucket         string         `json:"bucket"`
+	Key            string         `json:"key"`
+	Size           *int64         `json:"size"` // null: a stream that failed before its end
+	Status         upload.Status  `json:"status"`
+	MD5            string         `json:"md5"`
+	ETag           string         `json:"etag"`
+	ETagKind       string         `json:"etag_kind"`
+	Normalized     string         `json:"normalized"`
+	VersionID      string         `json:"version_id"`
+	ContentType    string         `json:"content_type"`
+	Parts          int            `json:"parts"`
+	PartSize       int64          `json:"part_size"`
+	PartsResumed   int            `json:"parts_resumed"`
+	BytesSent      int64          `json:"bytes_sent"`
+	Requests       map[string]int `json:"requests"`
+	UploadsAborted int            `json:"uploads_aborted"`
+	DurationMS     int64          `json:"duration_ms"`
+
+	Notes     []string `json:"notes,omitempty"`
+	Resumable bool     `json:"resumable,omitempty"` // failed, and the same command goes on with what was sent
+
+	// Of a file that failed, or whose ETag is not what --require-md5 wants.
+	ExitCode  int    `json:"exit_code,omitempty"`
+	Error     string `json:"error,omitempty"`
+	ErrorCode string `json:"error_code,omitempty"` // the store's, or the name of the exit code
+	Hint      string `json:"hint,omitempty"`
+	RequestID string `json:"request_id,omitempty"`
+}
+
+// A summaryLine is the last line of --json.
+type summaryLine struct {
+	V          int    `json:"v"`
+	Type       string `json:"type"` // summary
+	Uploaded   int    `json:"uploaded"`
+	Unchanged  int    `json:"unchanged"`
+	Skipped    int    `json:"skipped"`
+	Failed     int    `json:"failed"`
+	Bytes      int64  `json:"bytes"`
+	BytesSent  int64  `json:"bytes_sent"`
+	DurationMS int64  `json:"duration_ms"`
+	Exit       int    `json:"exit"`
+}
+
+func newFileLine(t *task, r *upload.Result, p *problem) fileLine {
+	l := fileLine{
+		V: schema, Type: "file", Op: "upload",
+		Source: t.source, Bucket: r.Job.Bucket, Key: r.Job.Key,
+		Status: r.Status, MD5: r.MD5, ETag: r.ETag, ETagKind: string(r.ETagKind), Normalized: string(r.Normalized),
+		VersionID: r.VersionID, ContentType: r.ContentType,
+		Parts: r.Parts, PartSize: r.PartSize, PartsResumed: r.PartsResumed, BytesSent: r.BytesSent,
+		Requests: r.Requests, UploadsAborted: r.UploadsAborted, DurationMS: r.Duration.Milliseconds(),
+		Notes: r.Notes, Resumable: r.Resumable,
+	}
+	if r.Size >= 0 {
+		l.Size = &r.Size
+	}
+	if l.Requests == nil {
+		l.Requests = map[string]int{}
+	}
+	if p != nil {
+		l.ExitCode, l.Error, l.ErrorCode, l.Hint, l.RequestID = p.exit, p.why, p.code, p.hint, p.requestID
+	}
+	return l
+}
+
+// jsonLine encodes a line. Keys are for people to read too: "&" stays "&".
+func jsonLine(v any) string {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic(err) // of strings and numbers alone
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"golang.org/x/term"
+
+	"s3up/internal/upload"
+)
+
+// An output writes results to stdout and talk to stderr, line by line, above the
+// bars while there are some.
+type output struct {
+	stdout, stderr *os.File
+	quiet          bool
+
+	mu     sync.Mutex
+	above  io.Writer // prints above the bars; nil when there are none
+	failed error     // of writing to stdout
+}
+
+// result writes a line to stdout.
+func (o *output) result(line string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.above != nil && term.IsTerminal(int(o.stdout.Fd())) {
+		if _, err := io.WriteString(o.above, line+"\n"); err == nil {
+			return
+		}
+	}
+	if _, err := io.WriteString(o.stdout, line+"\n"); err != nil && o.failed == nil {
+		o.failed = err
+	}
+}
+
+// talk writes a line to stderr, unless -q wants none.
+func (o *output) talk(format string, args ...any) {
+	if !o.quiet {
+		o.complain(format, args...)
+	}
+}
+
+// complain writes a line to stderr, whatever -q wants.
+func (o *output) complain(format string, args ...any) {
+	line := "s3up: " + oneLine(fmt.Sprintf(format, args...)) + "\n"
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.above != nil {
+		if _, err := io.WriteString(o.above, line); err == nil {
+			return
+		}
+	}
+	io.WriteString(o.stderr, line)
+}
+
+// printAbove makes lines go through w, which knows where the bars are.
+func (o *output) printAbove(w io.Writer) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.above = w
+}
+
+// resultLine tells of a stored object.
+func resultLine(t *task, r *upload.Result) string {
+	line := fmt.Sprintf("uploaded %s to s3://%s/%s  %s in %s", t.name(), r.Job.Bucket, r.Job.Key, byteSize(r.Size), span(r.Duration))
+	switch {
+	case r.PartsResumed > 0 && r.PartsResumed == r.Parts:
+		line += ", all of it was there already"
+	case r.PartsResumed > 0:
+		line += fmt.Sprintf(", %d of %s were there already", r.PartsResumed, plural(r.Parts, "part"))
+	}
+	return oneLine(line + "  " + etagWords(r))
+}
+
+// etagWords says what the object's ETag is: its MD5, and how it came to that, or
+// something else, and why.
+func etagWords(r *upload.Result) string {
+	if r.ETagKind == upload.ETagMD5 {
+		return fmt.Sprintf("ETag %s = MD5%s", r.ETag, ways[r.Normalized])
+	}
+	return fmt.Sprintf("MD5 %s, ETag %s: %s", r.MD5, r.ETag, whyNotMD5(r))
+}
+
+var ways = map[upload.Normalized]string{
+	upload.SinglePut:  "",
+	upload.SelfCopy:   ", after a copy onto itself",
+	upload.StagedCopy: ", after a copy to a second key and back",
+	upload.Already:    ", without a copy",
+}
+
+// whyNotMD5 says why the ETag of a stored object is not its MD5.
+func whyNotMD5(r *upload.Result) string {
+	switch r.Normalized {
+	case upload.Kept:
+		return "the store keeps it through copies"
+	case upload.TooLarge:
+		return "too large to be copied in one piece"
+	case upload.Opaque:
+		return "the store's ETags are no MD5s here"
+	case upload.Off:
+		return "left as it is by --normalize off"
+	case upload.Refused:
+		return "the copy that would change it was refused"
+	}
+	return string(r.Normalized)
+}
+
+// md5Hint says what gives an object its MD5 as ETag.
+func md5Hint(r *upload.Result, n upload.Normalize) string {
+	const onePut = "--multipart-threshold 5GiB sends it in one piece"
+	switch r.Normalized {
+	case upload.Kept:
+		if n == upload.NormalizeStaged {
+			return onePut
+		}
+		return "try --normalize staged (two full copies), or " + onePut
+	case upload.TooLarge:
+		return "S3 has none for objects larger than 5 GiB"
+	case upload.Opaque:
+		return "a bucket with SSE-S3 or no encryption gives MD5s"
+	case upload.Off:
+		return "leave out --normalize off"
+	case upload.Refused:
+		return "the credentials need s3:GetObject and s3:PutObject on the object, or " + onePut
+	}
+	return ""
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"s3up/internal/upload"
+)
+
+// stdinName is the argument that means standard input.
+const stdinName = "-"
+
+// A task is a source and where it goes.
+type task struct {
+	source string // as it was typed
+	key    string
+	info   fs.FileInfo // nil for stdin
+}
+
+// name is the source as messages name it.
+func (t *task) name() string {
+	if t.source == stdinName {
+		return "stdin"
+	}
+	return t.source
+}
+
+// isStream says whether the source's size is not known before its end.
+func (t *task) isStream() bool { return t.info == nil || !t.info.Mode().IsRegular() }
+
+// open returns the source; close it after the upload.
+func (t *task) open(ctx context.Context, stdin *os.File) (*upload.Source, error) {
+	if t.source == stdinName {
+		return upload.NewStream(t.name(), stdin), nil
+	}
+	return upload.Open(ctx, t.source)
+}
+
+// tasks finds out what is to be done. The error is one of usage.
+func (o *cpOptions) tasks() ([]*task, error) {
+	var tasks []*task
+	bySource := make(map[string]string)
+	for _, source := range o.sources {
+		t := &task{source: source, key: o.key}
+		if o.takesNames() {
+			if isDescriptor(source) {
+				return nil, usagef("type: s3up cp "+shellWord(source)+" "+shellWord(o.destination+"NAME"),
+					"%s has no name to end the key in: it needs a key of its own", t.name())
+			}
+			t.key += filepath.Base(source)
+			if why := badKey(t.key); why != "" {
+				return nil, usagef("", "%q: %s", scheme+o.bucket+"/"+t.key, why)
+			}
+		}
+		if other, ok := bySource[t.key]; ok {
+			return nil, usagef("upload them one by one, each to a key of its own",
+				"%s and %s would both become s3://%s/%s", other, source, o.bucket, t.key)
+		}
+		bySource[t.key] = source
+		tasks = append(tasks, t)
+	}
+	return tasks, nil
+}
+
+// isDescriptor says whether a source is an open file of the process, whose name
+// says nothing.
+func isDescriptor(source string) bool {
+	return source == stdinName || source == "/dev/stdin" ||
+		strings.HasPrefix(source, "/dev/fd/") || strings.HasPrefix(source, "/proc/self/fd/")
+}
+
+// check looks at the source before anything is sent, without opening what may
+// wait for somebody. others are those that were checked before.
+func (t *task) check(others []*task) error {
+	if t.source == stdinName {
+		return nil
+	}
+	var err error
+	if t.info, err = os.Stat(t.source); err != nil {
+		return err
+	}
+	switch mode := t.info.Mode(); {
+	case mode.IsDir():
+		return usagef("name its files, as in "+shellWord(filepath.Clean(t.source))+"/*",
+			"is a directory: %s; cp uploads files and streams only", t.source)
+	case mode&fs.ModeSocket != 0:
+		return usagef("", "is a socket: %s; cp uploads files and streams only", t.source)
+	case mode.IsRegular():
+		f, err := os.Open(t.source)
+		if err != nil {
+			return err
+		}
+		return f.Close()
+	}
+	for _, other := range others {
+		if other.info != nil && other != t && os.SameFile(t.info, other.info) {
+			return usagef("", "%s is the same stream as %s: it can be read once only", t.source, other.source)
+		}
+	}
+	return nil
+}
+
+// checkAll checks all sources and returns what is wrong with each, by index.
+func (o *cpOptions) checkAll(tasks []*task) (wrong map[int]error, err error) {
+	wrong = make(map[int]error)
+	for i, t := range tasks {
+		if err := t.check(tasks[:i]); err != nil {
+			var usage *usageError
+			if errors.As(err, &usage) {
+				return nil, err
+			}
+			wrong[i] = err
+			continue
+		}
+		if part := o.upload.PartSize; t.isStream() && part > upload.DefaultPartSize && 2*part > o.upload.MaxMemory {
+			return nil, usagef(fmt.Sprintf("--max-memory %s allows it", unspaced(2*part)),
+				"--part-size %s: a stream (%s) needs two parts in memory, and may take %s",
+				unspaced(part), t.name(), unspaced(o.upload.MaxMemory))
+		}
+	}
+	return wrong, nil
+}

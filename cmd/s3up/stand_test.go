@@ -1,0 +1,426 @@
+package main
+
+import (
+	"context"
+	"crypto/md5"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"s3up/internal/etag"
+	"s3up/internal/s3test"
+)
+
+// A stand is the store that a script runs against: an s3test server, or a real
+// one. Scripts look at either through a plain client.
+type stand struct {
+	server *s3test.Server // nil: a real store
+	client *s3.Client
+	bucket string
+	holds  map[string]*hold
+	procs  map[string]*process
+}
+
+// A hold keeps a request waiting.
+type hold struct{ reached, release chan struct{} }
+
+// A realStoreConfig is what is known of a real store. Where stores differ, the scripts
+// expect what these say.
+type realStoreConfig struct {
+	endpoint, name string
+	expect         map[string]string
+}
+
+// expectations are the variables that scripts compare with, by store.
+var expectations = map[string]map[string]string{
+	"s3test":    {"NORMALIZED": "self-copy", "ETAG_KIND": "md5", "STAGED": "staged-copy"},
+	"minio":     {"NORMALIZED": "self-copy", "ETAG_KIND": "md5", "STAGED": "staged-copy"},
+	"versitygw": {"NORMALIZED": "kept", "ETAG_KIND": "multipart", "STAGED": "staged-copy"},
+	"rclone":    {"NORMALIZED": "already", "ETAG_KIND": "md5", "STAGED": "already"},
+}
+
+// realStore returns the store that the environment names, nil if none.
+func realStore() *realStoreConfig {
+	endpoint := os.Getenv("S3UP_TEST_ENDPOINT")
+	if endpoint == "" {
+		return nil
+	}
+	name := os.Getenv("S3UP_TEST_STORE")
+	return &realStoreConfig{endpoint, name, expectations[name]}
+}
+
+type standKey struct{}
+
+func setUp(env *testscript.Env) error {
+	st := &stand{bucket: "b", holds: make(map[string]*hold), procs: make(map[string]*process)}
+	env.Values[standKey{}] = st
+	endpoint, access, secret := "", "", ""
+	expect := expectations["s3test"]
+	if real := realStore(); real != nil {
+		if real.expect == nil {
+			return fmt.Errorf("S3UP_TEST_STORE %q is not one of %v", real.name, slices.Sorted(maps.Keys(expectations)))
+		}
+		endpoint, expect = real.endpoint, real.expect
+		access, secret = os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY")
+		st.client = newClient(endpoint, access, secret)
+		st.bucket = fmt.Sprintf("s3up-%08x", rand.Uint32())
+		if _, err := st.client.CreateBucket(context.Background(), &s3.CreateBucketInput{Bucket: &st.bucket}); err != nil {
+			return err
+		}
+		env.Defer(st.clear)
+	} else {
+		server, err := s3test.Start(s3test.Options{})
+		if err != nil {
+			return err
+		}
+		env.Defer(server.Close)
+		server.CreateBucket(st.bucket)
+		st.use(server)
+		endpoint, access, secret = server.URL(), server.AccessKey(), server.SecretKey()
+	}
+	env.Defer(st.killAll)
+	env.Setenv("AWS_ENDPOINT_URL", endpoint)
+	env.Setenv("AWS_ACCESS_KEY_ID", access)
+	env.Setenv("AWS_SECRET_ACCESS_KEY", secret)
+	env.Setenv("AWS_REGION", "us-east-1")
+	env.Setenv("AWS_CONFIG_FILE", os.DevNull)
+	env.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
+	env.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+	env.Setenv("TERM", "xterm")
+	env.Setenv("BUCKET", st.bucket)
+	env.Setenv("NL", "\n")
+	env.Setenv("GORACE", "atexit_sleep_ms=0") // else each run under -race lasts a second longer
+	for name, value := range expect {
+		env.Setenv(name, value)
+	}
+	return nil
+}
+
+func newClient(endpoint, access, secret string) *s3.Client {
+	return s3.New(s3.Options{
+		BaseEndpoint: &endpoint, Region: "us-east-1", UsePathStyle: true,
+		Credentials:                credentials.NewStaticCredentialsProvider(access, secret, ""),
+		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
+		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
+	})
+}
+
+func (st *stand) use(server *s3test.Server) { st.server, st.client = server, server.Client() }
+
+// clear removes the bucket and what is in it.
+func (st *stand) clear() {
+	ctx := context.Background()
+	for _, key := range st.keys(ctx) {
+		st.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &st.bucket, Key: &key})
+	}
+	st.client.DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: &st.bucket})
+}
+
+func (st *stand) keys(ctx context.Context) []string {
+	var keys []string
+	pages := s3.NewListObjectsV2Paginator(st.client, &s3.ListObjectsV2Input{Bucket: &st.bucket})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return keys
+		}
+		for _, o := range page.Contents {
+			keys = append(keys, *o.Key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// standOf returns the script's store.
+func standOf(ts *testscript.TestScript) *stand { return ts.Value(standKey{}).(*stand) }
+
+// s3Command is a word after "s3" in a script: how many arguments it wants at
+// least, and what it does. What it writes is the script's stdout.
+type s3Command struct {
+	args int
+	fake bool // only an s3test server can do it
+	do   func(st *stand, ts *testscript.TestScript, args []string) (string, error)
+}
+
+// s3Commands:
+//
+//	s3 object KEY                 what a GET shows
+//	s3 objects                    all keys, quoted
+//	s3 uploads KEY                unfinished uploads of the key: parts and bytes
+//	s3 put KEY FILE               store an object, as somebody else would
+//	s3 upload KEY FILE SIZE N...  begin an upload, with these parts of the file
+//
+// and, of an s3test server:
+//
+//	s3 quirk NAME...              see s3test.Quirks
+//	s3 fault SPEC                 see s3test.ParseFault
+//	s3 clear                      no more faults
+//	s3 hold NAME OP               keep the next such request waiting
+//	s3 await NAME                 wait for it to come
+//	s3 release NAME               let it go
+//	s3 count OP                   requests since the last reset
+//	s3 reset                      count anew
+//	s3 bucketIn NAME REGION       make another bucket
+//	s3 versions KEY               ETags of all versions of a key
+//	s3 tls                        use a new server that speaks https; CA_FILE is its certificate
+var s3Commands = map[string]s3Command{
+	"object":  {1, false, (*stand).object},
+	"objects": {0, false, (*stand).objects},
+	"uploads": {1, false, (*stand).uploads},
+	"put":     {2, false, (*stand).put},
+	"upload":  {3, false, (*stand).upload},
+
+	"quirk":    {1, true, (*stand).quirk},
+	"fault":    {1, true, (*stand).fault},
+	"clear":    {0, true, (*stand).clearFaults},
+	"hold":     {2, true, (*stand).hold},
+	"await":    {1, true, (*stand).await},
+	"release":  {1, true, (*stand).release},
+	"count":    {1, true, (*stand).count},
+	"reset":    {0, true, (*stand).reset},
+	"bucketIn": {2, true, (*stand).bucketIn},
+	"versions": {1, true, (*stand).versions},
+	"tls":      {0, true, (*stand).tls},
+}
+
+func cmdS3(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) == 0 {
+		ts.Fatalf("usage: s3 COMMAND ARG...")
+	}
+	st := standOf(ts)
+	c, ok := s3Commands[args[0]]
+	if !ok || len(args)-1 < c.args || c.fake && st.server == nil {
+		ts.Fatalf("s3 %s is not possible here", strings.Join(args, " "))
+	}
+	text, err := c.do(st, ts, args[1:])
+	io.WriteString(ts.Stdout(), text)
+	if neg != (err != nil) {
+		ts.Fatalf("s3 %s: %v", args[0], err)
+	}
+}
+
+func (st *stand) object(_ *testscript.TestScript, args []string) (string, error) {
+	out, err := st.client.GetObject(context.Background(), &s3.GetObjectInput{Bucket: &st.bucket, Key: &args[0]})
+	if err != nil {
+		return "", err
+	}
+	defer out.Body.Close()
+	h := md5.New()
+	size, err := io.Copy(h, out.Body)
+	if err != nil {
+		return "", err
+	}
+	class := string(out.StorageClass)
+	if class == "" {
+		class = "STANDARD"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "etag %s\nmd5 %x\nsize %d\ncontent-type %s\ncache-control %s\nstorage-class %s\n",
+		etag.Trim(aws.ToString(out.ETag)), h.Sum(nil), size, aws.ToString(out.ContentType), aws.ToString(out.CacheControl), class)
+	for _, name := range slices.Sorted(maps.Keys(out.Metadata)) {
+		fmt.Fprintf(&b, "metadata %s=%s\n", strings.ToLower(name), out.Metadata[name])
+	}
+	return b.String(), nil
+}
+
+func (st *stand) objects(*testscript.TestScript, []string) (string, error) {
+	var b strings.Builder
+	for _, key := range st.keys(context.Background()) {
+		fmt.Fprintf(&b, "%q\n", key)
+	}
+	return b.String(), nil
+}
+
+func (st *stand) uploads(_ *testscript.TestScript, args []string) (string, error) {
+	ctx := context.Background()
+	list, err := st.client.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &st.bucket, Prefix: &args[0]})
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for _, u := range list.Uploads {
+		if *u.Key != args[0] {
+			continue
+		}
+		parts, err := st.client.ListParts(ctx, &s3.ListPartsInput{Bucket: &st.bucket, Key: u.Key, UploadId: u.UploadId})
+		if err != nil {
+			return "", err
+		}
+		var bytes int64
+		for _, p := range parts.Parts {
+			bytes += *p.Size
+		}
+		fmt.Fprintf(&b, "%d parts, %d bytes\n", len(parts.Parts), bytes)
+	}
+	return b.String(), nil
+}
+
+func (st *stand) put(ts *testscript.TestScript, args []string) (string, error) {
+	f, err := os.Open(ts.MkAbs(args[1]))
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	_, err = st.client.PutObject(context.Background(), &s3.PutObjectInput{Bucket: &st.bucket, Key: &args[0], Body: f})
+	return "", err
+}
+
+func (st *stand) upload(ts *testscript.TestScript, args []string) (string, error) {
+	ctx := context.Background()
+	f, err := os.Open(ts.MkAbs(args[1]))
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	size, err := strconv.ParseInt(args[2], 10, 64)
+	if err != nil {
+		return "", err
+	}
+	up, err := st.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &st.bucket, Key: &args[0]})
+	if err != nil {
+		return "", err
+	}
+	for _, arg := range args[3:] {
+		n, err := strconv.Atoi(arg)
+		if err != nil {
+			return "", err
+		}
+		offset := int64(n-1) * size
+		body := io.NewSectionReader(f, offset, min(size, info.Size()-offset))
+		if _, err := st.client.UploadPart(ctx, &s3.UploadPartInput{Bucket: &st.bucket, Key: &args[0], UploadId: up.UploadId,
+			PartNumber: aws.Int32(int32(n)), Body: body}); err != nil {
+			return "", err
+		}
+	}
+	return "", nil
+}
+
+func (st *stand) quirk(_ *testscript.TestScript, args []string) (string, error) {
+	var err error
+	st.server.SetQuirks(func(q *s3test.Quirks) {
+		for _, name := range args {
+			err = errors.Join(err, q.Set(name))
+		}
+	})
+	return "", err
+}
+
+func (st *stand) fault(_ *testscript.TestScript, args []string) (string, error) {
+	f, err := s3test.ParseFault(args[0])
+	if err == nil {
+		st.server.Fault(f)
+	}
+	return "", err
+}
+
+func (st *stand) clearFaults(*testscript.TestScript, []string) (string, error) {
+	st.server.ClearFaults()
+	return "", nil
+}
+
+func (st *stand) hold(_ *testscript.TestScript, args []string) (string, error) {
+	h := &hold{make(chan struct{}), make(chan struct{})}
+	st.holds[args[0]] = h
+	st.server.Fault(s3test.Fault{Op: args[1], Do: s3test.Block, Hook: func() { close(h.reached) }, Hold: h.release})
+	return "", nil
+}
+
+func (st *stand) await(_ *testscript.TestScript, args []string) (string, error) {
+	<-st.holds[args[0]].reached
+	return "", nil
+}
+
+func (st *stand) release(_ *testscript.TestScript, args []string) (string, error) {
+	close(st.holds[args[0]].release)
+	return "", nil
+}
+
+func (st *stand) count(_ *testscript.TestScript, args []string) (string, error) {
+	return strconv.Itoa(st.server.Count(args[0])) + "\n", nil
+}
+
+func (st *stand) reset(*testscript.TestScript, []string) (string, error) {
+	st.server.ResetRequests()
+	return "", nil
+}
+
+func (st *stand) bucketIn(_ *testscript.TestScript, args []string) (string, error) {
+	st.server.CreateBucketIn(args[0], args[1])
+	return "", nil
+}
+
+func (st *stand) versions(_ *testscript.TestScript, args []string) (string, error) {
+	var b strings.Builder
+	for _, o := range st.server.Versions(st.bucket, args[0]) {
+		fmt.Fprintln(&b, o.ETag)
+	}
+	return b.String(), nil
+}
+
+func (st *stand) tls(ts *testscript.TestScript, _ []string) (string, error) {
+	server, err := s3test.Start(s3test.Options{TLS: true})
+	if err != nil {
+		return "", err
+	}
+	ts.Defer(server.Close)
+	server.CreateBucket(st.bucket)
+	st.use(server)
+	ts.Setenv("AWS_ENDPOINT_URL", server.URL())
+	ts.Setenv("CA_FILE", server.CAFile())
+	return "", nil
+}
+
+// cmdMkfile makes a file of some size whose bytes follow from a seed.
+//
+//	mkfile NAME SIZE [SEED]
+func cmdMkfile(ts *testscript.TestScript, _ bool, args []string) {
+	size, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	var seed [32]byte
+	copy(seed[:], strings.Join(args[2:], ""))
+	data := make([]byte, size)
+	rand.NewChaCha8(seed).Read(data)
+	name := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(filepath.Dir(name), 0o777))
+	ts.Check(os.WriteFile(name, data, 0o666))
+}
+
+// cmdMD5 sets a variable to the MD5 of a file.
+//
+//	md5 FILE NAME
+func cmdMD5(ts *testscript.TestScript, _ bool, args []string) {
+	sum := md5.Sum([]byte(ts.ReadFile(args[0])))
+	ts.Setenv(args[1], hex.EncodeToString(sum[:]))
+}
+
+// cmdComposite sets a variable to the ETag that a file has as a multipart object.
+//
+//	composite FILE PARTSIZE NAME
+func cmdComposite(ts *testscript.TestScript, _ bool, args []string) {
+	data := []byte(ts.ReadFile(args[0]))
+	size, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	var parts []etag.MD5
+	for part := range slices.Chunk(data, size) {
+		parts = append(parts, md5.Sum(part))
+	}
+	ts.Setenv(args[2], etag.Composite(parts))
+}

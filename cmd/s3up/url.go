@@ -1,0 +1,66 @@
+package main
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+const scheme = "s3://"
+
+// maxKey is the longest key that S3 takes, in bytes.
+const maxKey = 1024
+
+func isURL(word string) bool { return strings.HasPrefix(word, scheme) }
+
+// parseURL takes s3://BUCKET/KEY apart. The key is the bytes that were typed:
+// nothing in it is unescaped, and "?" begins nothing.
+func parseURL(url string) (bucket, key string, err error) {
+	rest, ok := strings.CutPrefix(url, scheme)
+	if !ok {
+		return "", "", usagef("", "%q: a destination is s3://BUCKET/KEY or s3://BUCKET/PREFIX/", url)
+	}
+	bucket, key, _ = strings.Cut(rest, "/")
+	if why := badBucket(bucket); why != "" {
+		return "", "", usagef("", "%q: %s", url, why)
+	}
+	if why := badKey(key); why != "" {
+		return "", "", usagef("", "%q: %s", url, why)
+	}
+	return bucket, key, nil
+}
+
+// badBucket says why no store has a bucket of this name. What old buckets and
+// other stores allow beyond Amazon's rules of today passes.
+func badBucket(name string) string {
+	switch {
+	case name == "":
+		return "the name of the bucket is missing: s3://BUCKET/KEY"
+	case strings.HasPrefix(name, "arn:"):
+		return "an ARN is no bucket: use the alias of the access point"
+	case len(name) > 255:
+		return "the name of the bucket is longer than 255 letters"
+	case strings.Contains(name, ".."):
+		return "the name of a bucket has no two dots in a row"
+	case strings.Trim(name, ".-") != name:
+		return "the name of a bucket begins and ends with a letter or a digit"
+	}
+	for _, r := range name {
+		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-", r)) {
+			return "the name of a bucket is letters, digits, dots and hyphens"
+		}
+	}
+	return ""
+}
+
+// badKey says why S3 cannot have an object under this key.
+func badKey(key string) string {
+	switch {
+	case len(key) > maxKey:
+		return "a key has at most 1024 bytes"
+	case !utf8.ValidString(key):
+		return "a key is UTF-8"
+	case strings.ContainsRune(key, 0):
+		return "a key has no zero byte"
+	}
+	return ""
+}
