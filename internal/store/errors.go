@@ -53,6 +53,9 @@ func (e *GaveUp) Error() string {
 
 func (e *GaveUp) Unwrap() error { return e.Last }
 
+// Temporary is true: another time there may be an answer.
+func (e *GaveUp) Temporary() bool { return true }
+
 // StallError ends an attempt on a connection where no byte moved.
 type StallError struct{ For time.Duration }
 

@@ -45,15 +45,16 @@ func (p *patience) advance() {
 	p.progress = p.now()
 }
 
-// left is how much longer it is worth trying a call that started then, zero or
-// less when it is not. whole is what there was to begin with.
-func (p *patience) left(start time.Time) (left, whole time.Duration, answered bool) {
+// left is how much longer it is worth trying a call whose trouble began then,
+// zero or less when it is not. whole is what there was to begin with. The time
+// that an attempt took before it failed is not trouble yet: it may have moved.
+func (p *patience) left(trouble time.Time) (left, whole time.Duration, answered bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.answered {
 		return p.first.Add(p.firstAnswer).Sub(p.now()), p.firstAnswer, false
 	}
-	since := start
+	since := trouble
 	if p.progress.After(since) {
 		since = p.progress
 	}

@@ -54,8 +54,10 @@ type call struct {
 	op          string
 	bucket, key string
 	part        int32
-	started     time.Time
-	asked       bool // has had the credentials renewed
+	most        int       // attempts; 0: as many as patience allows
+	trouble     time.Time // end of the first attempt that failed
+	slow        int       // failures of attempts that took longer than patience lasts, and moved
+	asked       bool      // has had the credentials renewed
 
 	// Of the last attempt:
 	attempt int
@@ -99,8 +101,10 @@ func addCall(stack *middleware.Stack, shared *calls) error {
 
 func (c *call) initialize(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
 	c.bucket, c.key, c.part = target(in.Parameters)
-	c.started = c.patience.now()
 	c.ctx = ctx
+	if c.cfg.Attempts != nil {
+		c.most = c.cfg.Attempts(ctx)
+	}
 	return next.HandleInitialize(context.WithValue(ctx, callKey{}, c), in)
 }
 
@@ -160,7 +164,7 @@ func (c *call) finalize(ctx context.Context, in middleware.FinalizeInput, next m
 
 // The SDK asks these in turn, after each attempt.
 
-func (c *call) MaxAttempts() int { return 0 }
+func (c *call) MaxAttempts() int { return c.most }
 
 func (c *call) IsErrorRetryable(err error) bool {
 	if c.ctx.Err() != nil {
@@ -174,7 +178,15 @@ func (c *call) IsErrorRetryable(err error) bool {
 }
 
 func (c *call) RetryDelay(attempt int, err error) (time.Duration, error) {
-	left, whole, answered := c.patience.left(c.started)
+	now := c.patience.now()
+	if c.trouble.IsZero() {
+		c.trouble = now
+	}
+	left, whole, answered := c.patience.left(c.trouble)
+	if left <= 0 && answered && c.slow < slowAttempts && c.moved() && now.Sub(c.begun) >= whole {
+		c.slow++
+		c.trouble, left = now, whole
+	}
 	if left <= 0 {
 		return 0, &GaveUp{Host: c.host, After: whole, Answered: answered, Last: err}
 	}
@@ -187,6 +199,13 @@ func (c *call) GetRetryToken(context.Context, error) (func(error) error, error) 
 func (c *call) GetInitialToken() func(error) error                              { return noToken }
 
 func noToken(error) error { return nil }
+
+// slowAttempts is how often an attempt that took longer than patience lasts is
+// no reason to lose it: on a slow line, a part can take longer than that.
+const slowAttempts = 3
+
+// moved says whether some of the body went out in the last attempt.
+func (c *call) moved() bool { return c.body != nil && c.body.read.Load() > 0 }
 
 // renew makes the next attempt get new credentials, if they are of a kind that
 // can be had anew. An attempt that began before another call had them renewed

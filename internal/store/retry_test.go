@@ -307,6 +307,56 @@ func TestStoreGoesAway(t *testing.T) {
 	}
 }
 
+// An attempt that takes longer than patience lasts is not lost for a connection
+// that breaks, if it moved: a slow line is no outage.
+func TestLongAttemptsAreNotTrouble(t *testing.T) {
+	for _, tt := range []struct {
+		read int64
+		want int
+	}{
+		{1, 1 + slowAttempts},
+		{0, 1},
+	} {
+		now := time.Now()
+		p := newPatience(Config{FirstAnswer: time.Second, RetryFor: time.Minute}, func() time.Time { return now })
+		p.answer()
+		c := &call{calls: &calls{cfg: Config{Backoff: func(int, error) time.Duration { return 0 }}, patience: p}}
+		again := 0
+		for {
+			c.begun, c.body = now, &body{}
+			c.body.read.Store(tt.read)
+			now = now.Add(time.Hour)
+			if _, err := c.RetryDelay(again+1, io.ErrUnexpectedEOF); err != nil {
+				if g, ok := err.(*GaveUp); !ok || !g.Answered || g.After != time.Minute {
+					t.Errorf("got %v, want a GaveUp after a minute", err)
+				}
+				break
+			}
+			again++
+		}
+		if again != tt.want {
+			t.Errorf("%d bytes moved: tried again %d times, want %d", tt.read, again, tt.want)
+		}
+	}
+}
+
+func TestAttemptsAreBounded(t *testing.T) {
+	type key struct{}
+	srv := serve(t, false, func(w http.ResponseWriter, r *http.Request, _ <-chan struct{}) {
+		drain(r)
+		refuse(w, 500, "InternalError")
+	})
+	s, log := open(t, srv.URL, func(c *Config) {
+		c.Attempts = func(ctx context.Context) int { n, _ := ctx.Value(key{}).(int); return n }
+	})
+	if err := complete(context.WithValue(t.Context(), key{}, 2), s); Code(err) != "InternalError" {
+		t.Errorf("got %v, want InternalError", err)
+	}
+	if n := len(log.all()); n != 2 {
+		t.Errorf("%d attempts, want 2", n)
+	}
+}
+
 func TestOtherCallsSuccessIsProgress(t *testing.T) {
 	const retryFor = 200 * time.Millisecond
 	var refused atomic.Int32
@@ -434,7 +484,7 @@ func TestRetryAfter(t *testing.T) {
 		p := newPatience(Config{}.withDefaults(), func() time.Time { return now })
 		p.begin()
 		p.answer()
-		c := &call{calls: &calls{cfg: Config{Backoff: func(int, error) time.Duration { return 2 * time.Second }}, patience: p}, started: now}
+		c := &call{calls: &calls{cfg: Config{Backoff: func(int, error) time.Duration { return 2 * time.Second }}, patience: p}, trouble: now}
 		if got, err := c.RetryDelay(1, err); got != max(want, 2*time.Second) || err != nil {
 			t.Errorf("Retry-After: %s: waits %v, %v", v, got, err)
 		}

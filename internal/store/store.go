@@ -37,6 +37,10 @@ type Config struct {
 	// 30s. A store that says Retry-After is waited for, whatever Backoff says.
 	Backoff func(attempt int, err error) time.Duration
 
+	// Attempts is asked with the context of each call how often it may be tried
+	// at most; 0 is for as long as there is patience. May be nil.
+	Attempts func(context.Context) int
+
 	// OnAttempt is told of each attempt when it is over, OnThrottle whenever
 	// the store asked for fewer requests. Both are called from many goroutines
 	// at once and must not block.
