@@ -70,6 +70,20 @@ func (c *counter) counts() map[string]int {
 	return maps.Clone(c.n)
 }
 
+type attemptsKey struct{}
+
+// Attempts tells how often the call with this context may be tried at most
+// before the engine looks what came of it; 0 is as often as it may help. A
+// Client that retries by itself is to ask for it.
+func Attempts(ctx context.Context) int {
+	n, _ := ctx.Value(attemptsKey{}).(int)
+	return n
+}
+
+func withAttempts(ctx context.Context, n int) context.Context {
+	return context.WithValue(ctx, attemptsKey{}, n)
+}
+
 // serverTime returns the store's Date from an answer, or the local time if it
 // sent none. Ages of uploads are told by the store's clock alone.
 func serverTime(answer middleware.Metadata) time.Time {

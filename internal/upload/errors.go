@@ -67,6 +67,11 @@ func KindOf(err error) Kind {
 	case errors.Is(err, context.Canceled):
 		return Interrupted
 	}
+	// A Client that gave up says so, whatever it met last.
+	var passing interface{ Temporary() bool }
+	if errors.As(err, &passing) && passing.Temporary() {
+		return Temporary
+	}
 	if kind, ok := kindOfCode[code(err)]; ok {
 		return kind
 	}
@@ -154,6 +159,16 @@ func status(err error) int {
 		return e.HTTPStatusCode()
 	}
 	return 0
+}
+
+// cannotLook says whether HEAD was refused for good. Its answers have no body: a
+// 400 may be an expired token as well.
+func cannotLook(err error) bool {
+	switch status(err) {
+	case http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return true
+	}
+	return false
 }
 
 // isGone says whether an upload id is no longer known. Ceph 16 answers

@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go/encoding/httpbinding"
 
 	"s3up/internal/etag"
@@ -22,15 +23,20 @@ func (t *transfer) finish(ctx context.Context) error {
 	case err == nil:
 	case status(err) == http.StatusNotFound:
 		return fail(Conflict, "the object was deleted by somebody else after it was completed")
-	case cannot(err) && t.completed.etag != "":
+	case cannotLook(err) && (t.completed.etag != "" || t.named):
 		return t.unseen(err)
+	case status(err) == http.StatusBadRequest:
+		// The answer to HEAD cannot say more: most often, a token has expired.
+		return &Error{Access, "the object cannot be looked at", err}
 	default:
 		return err
 	}
 	now := seen(out)
-	switch t.judge(out) {
+	switch t.judge(out, t.completed) {
 	case foreign:
 		return t.overwritten(now)
+	case isWrong:
+		return t.mismatch(now)
 	case isMD5:
 		t.res.Normalized = Already
 		t.result(now, ETagMD5)
@@ -47,6 +53,9 @@ func (t *transfer) finish(ctx context.Context) error {
 		t.opaque(now)
 	case t.o.Normalize == NormalizeOff:
 		t.res.Normalized = Off
+	case isLocked(out) && t.o.Normalize == NormalizeAuto:
+		t.res.Normalized, t.res.Locked = Off, true
+		t.note("the bucket locks objects: a copy would leave the version that it replaces locked as well; --normalize self copies all the same")
 	case t.size > t.o.Limits.MaxCopy:
 		t.res.Normalized = TooLarge
 		t.note("objects larger than %s cannot be copied in one piece: the ETag is the composite of %s",
@@ -60,24 +69,29 @@ func (t *transfer) finish(ctx context.Context) error {
 	return nil
 }
 
+// isLocked says whether Object Lock keeps an object from being deleted, as far
+// as the credentials may know.
+func isLocked(out *s3.HeadObjectOutput) bool {
+	return out.ObjectLockMode != "" || out.ObjectLockLegalHoldStatus == types.ObjectLockLegalHoldStatusOn
+}
+
 // unseen is the end for credentials that may write but not read: the object was
 // verified part by part, and by the answer to Complete.
 func (t *transfer) unseen(cause error) error {
-	switch t.completed.etag {
-	case t.whole.String():
+	switch tag := t.completed.etag; {
+	case tag == t.whole.String():
 		t.res.Normalized = Already
 		t.result(t.completed, ETagMD5)
 		return nil
-	case t.composite:
+	case tag == t.composite:
 		t.result(t.completed, ETagMultipart)
+	case !t.isEncrypted() && t.u.knowsMD5(t.job.Bucket) && (etag.IsMD5(tag) || etag.Parts(tag) == t.res.Parts):
+		return t.mismatch(t.completed)
 	default:
-		if !t.isEncrypted() && t.u.knowsMD5(t.job.Bucket) {
-			return fail(Conflict, "the object's ETag is %s, and not the composite %s of the parts that were sent", t.completed.etag, t.composite)
-		}
 		t.result(t.completed, ETagOpaque)
 	}
 	t.res.Normalized = Refused
-	t.note("the object may not be looked at (%s): it is verified by its parts, and its ETag stays composite", reason(cause))
+	t.note("the object may not be looked at (%s): it is verified by its parts, and its ETag stays what it is", reason(cause))
 	return nil
 }
 
@@ -105,7 +119,7 @@ func (t *transfer) selfCopy(ctx context.Context, out *s3.HeadObjectOutput) error
 	for try := 1; ; try++ {
 		made, err := t.copy(ctx, in)
 		if err != nil {
-			return t.afterCopy(ctx, out, err)
+			return t.afterCopy(ctx, out, SelfCopy, err)
 		}
 		done, err := t.verifyCopy(ctx, made, SelfCopy, try)
 		if done || err != nil {
@@ -134,7 +148,7 @@ func (t *transfer) copy(ctx context.Context, in *s3.CopyObjectInput) (answer, er
 
 // afterCopy settles a copy onto the key that ended in an error: it may have been
 // made all the same, and then be refused because of itself.
-func (t *transfer) afterCopy(ctx context.Context, before *s3.HeadObjectOutput, cause error) error {
+func (t *transfer) afterCopy(ctx context.Context, before *s3.HeadObjectOutput, how Normalized, cause error) error {
 	out, err := t.head(ctx)
 	if err != nil {
 		if status(err) == http.StatusNotFound {
@@ -142,12 +156,11 @@ func (t *transfer) afterCopy(ctx context.Context, before *s3.HeadObjectOutput, c
 		}
 		return cause
 	}
-	now := seen(out)
-	switch t.judge(out) {
+	switch t.judge(out, answer{}) {
 	case isMD5:
-		return t.normalized(out, SelfCopy)
+		return t.normalized(out, how)
 	case foreign:
-		return t.overwritten(now)
+		return t.overwritten(seen(out))
 	}
 	if !cannot(cause) && status(cause) != http.StatusPreconditionFailed {
 		return cause
@@ -166,7 +179,9 @@ func (t *transfer) verifyCopy(ctx context.Context, made answer, how Normalized, 
 		return false, err
 	}
 	now := seen(out)
-	switch t.judge(out) {
+	switch t.judge(out, made) {
+	case isWrong:
+		return false, t.mismatch(now)
 	case isMD5:
 		return true, t.normalized(out, how)
 	case isOpaque:
@@ -185,10 +200,6 @@ func (t *transfer) verifyCopy(ctx context.Context, made answer, how Normalized, 
 		}
 		t.lost(out)
 		return true, nil
-	}
-	if ours := now.etag == made.etag || now.version != "" && now.version == made.version; ours &&
-		etag.IsMD5(now.etag) && t.u.knowsMD5(t.job.Bucket) && !t.isEncrypted() {
-		return false, t.mismatch(now)
 	}
 	return false, t.overwritten(now)
 }

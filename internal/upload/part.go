@@ -33,7 +33,8 @@ type transfer struct {
 	res     *Result
 	counter counter
 	sums    *sums
-	sent    atomic.Int64
+	sent    atomic.Int64 // over all attempts
+	told    atomic.Int64 // in events, as Sent or Resumed
 
 	// What the object has to be, once all bytes were read.
 	size      int64
@@ -45,6 +46,8 @@ type transfer struct {
 
 	before    answer // what stood under the key when the upload began
 	completed answer // of PutObject or CompleteMultipartUpload
+	named     bool   // the answer to CompleteMultipartUpload named the key
+	blind     bool   // the object may not be looked at
 	partTags  string // the composite of the ETags that the store gave the parts
 }
 
@@ -61,6 +64,7 @@ type part struct {
 	number int
 	size   int64
 	md5    etag.MD5
+	high   int64 // the farthest that any attempt to send it got
 	// open returns the bytes from their beginning, for one reader.
 	open func() io.ReadSeeker
 	// once says that the bytes are gone when the part was sent.
@@ -140,7 +144,7 @@ func (t *transfer) resume(up *upload, p *part) bool {
 	}
 	up.put(p, stored.etag)
 	t.res.PartsResumed++
-	t.o.Event(Event{Kind: Resumed, Job: t.job, Bytes: p.size})
+	t.tell(Resumed, p.size)
 	return true
 }
 
@@ -163,7 +167,7 @@ func (e *partError) Error() string { return fmt.Sprintf("part %d: %v", e.number,
 func (e *partError) Unwrap() error { return e.err }
 
 func (t *transfer) uploadPart(ctx context.Context, up *upload, p *part) error {
-	body := &counted{t: t, body: p.open(), size: p.size}
+	body := &counted{t: t, part: p, body: p.open()}
 	for try := 1; ; try++ {
 		body.rewind()
 		out, err := t.u.client.UploadPart(ctx, &s3.UploadPartInput{
@@ -193,6 +197,10 @@ func (t *transfer) uploadPart(ctx context.Context, up *upload, p *part) error {
 // errNoETag is what a cut answer leads to, or one that does not come from the
 // store at all.
 var errNoETag = fail(Temporary, "the answer says nothing about what was stored: it has no ETag")
+
+// errPartOnce says that an upload of an earlier run cannot be gone on with: a
+// part of it differs, and the store takes no part a second time.
+var errPartOnce = errors.New("the store has another part of this number, and takes no part twice")
 
 // judgePart decides by the ETag in the answer whether the part is stored.
 func (t *transfer) judgePart(up *upload, p *part, tag string, try int) bool {
@@ -229,8 +237,12 @@ func (t *transfer) afterPart(ctx context.Context, up *upload, p *part, err error
 		return true, t.sameBytes(ctx, p, err)
 	case status(err) == http.StatusNotImplemented:
 		// rclone serve s3 refuses a part that it has already: the answer to an
-		// earlier attempt was lost.
-		return false, t.lookForPart(ctx, up, p, err)
+		// earlier attempt was lost, or the part that an earlier run left differs.
+		err := t.lookForPart(ctx, up, p, err)
+		if _, there := up.stored[p.number]; there && err != nil {
+			return false, fmt.Errorf("%w: %w", errPartOnce, err)
+		}
+		return false, err
 	}
 	return false, err
 }
@@ -294,6 +306,9 @@ func (t *transfer) sendDoubtful(ctx context.Context, up *upload) error {
 func (t *transfer) put(ctx context.Context, p *part) error {
 	t.size, t.whole = p.size, p.md5
 	t.res.MD5, t.res.Size = p.md5.String(), p.size
+	if err := t.greet(ctx, p.size); err != nil {
+		return err
+	}
 	weight := weightSmall
 	if p.size > t.o.PartSize {
 		weight = weightPart
@@ -307,8 +322,26 @@ func (t *transfer) put(ctx context.Context, p *part) error {
 	return err
 }
 
+// greetFrom is the size from which on an object is not sent to a store that was
+// never heard of: a Client gives up on a store that does not answer, and a body
+// may take longer than that on a slow line.
+const greetFrom = 1 * MiB
+
+// greet looks at the key, if nothing was asked of the store before, so that it
+// has answered once when a large body is sent.
+func (t *transfer) greet(ctx context.Context, size int64) error {
+	if size < greetFrom || !t.u.greeted.CompareAndSwap(false, true) {
+		return nil
+	}
+	if _, err := t.head(ctx); err != nil && status(err) == 0 {
+		t.u.greeted.Store(false)
+		return err
+	}
+	return nil // what it says does not matter
+}
+
 func (t *transfer) putObject(ctx context.Context, p *part) error {
-	body := &counted{t: t, body: p.open(), size: p.size}
+	body := &counted{t: t, part: p, body: p.open()}
 	for try := 1; ; try++ {
 		body.rewind()
 		in := &s3.PutObjectInput{
@@ -353,19 +386,23 @@ func (t *transfer) isEncrypted() bool {
 // attempt, progress only what was not read before.
 type counted struct {
 	t    *transfer
+	part *part
 	body io.ReadSeeker
-	size int64
 	pos  int64
-	high int64 // the farthest that any attempt got
 }
 
+// Read fails where a file ends before the part does: it was cut off after it was
+// hashed.
 func (c *counted) Read(b []byte) (int, error) {
 	n, err := c.body.Read(b)
 	c.pos += int64(n)
 	c.t.sent.Add(int64(n))
-	if c.pos > c.high {
-		c.t.o.Event(Event{Kind: Sent, Job: c.t.job, Bytes: c.pos - c.high})
-		c.high = c.pos
+	if c.pos > c.part.high {
+		c.t.tell(Sent, c.pos-c.part.high)
+		c.part.high = c.pos
+	}
+	if err == io.EOF && c.pos < c.part.size {
+		err = fail(SourceChanged, "%s changed while it was read: it is shorter than it was", c.t.src.name)
 	}
 	return n, err
 }
@@ -379,3 +416,15 @@ func (c *counted) Seek(offset int64, whence int) (int64, error) {
 }
 
 func (c *counted) rewind() { c.Seek(0, io.SeekStart) }
+
+// tell says that bytes are at the store, or on their way.
+func (t *transfer) tell(kind EventKind, bytes int64) {
+	t.told.Add(bytes)
+	t.o.Event(Event{Kind: kind, Job: t.job, Bytes: bytes})
+}
+
+// startAnew takes back what was told: all of it goes out again.
+func (t *transfer) startAnew() {
+	t.res.PartsResumed = 0
+	t.o.Event(Event{Kind: Undone, Job: t.job, Bytes: t.told.Swap(0)})
+}

@@ -125,13 +125,13 @@ func (t *transfer) staged(ctx context.Context, out *s3.HeadObjectOutput) error {
 	}
 	defer t.unstage(ctx, key)
 	if _, err := t.copy(ctx, there); err != nil {
-		return t.afterCopy(ctx, out, err)
+		return t.afterCopy(ctx, out, StagedCopy, err)
 	}
 	staged, err := t.u.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &t.job.Bucket, Key: &key}, t.with)
 	if err != nil {
-		return t.afterCopy(ctx, out, err)
+		return t.afterCopy(ctx, out, StagedCopy, err)
 	}
-	if t.judge(staged) != isMD5 {
+	if t.judge(staged, answer{}) != isMD5 {
 		t.kept(StagedCopy)
 		t.lost(out)
 		return nil
@@ -140,7 +140,7 @@ func (t *transfer) staged(ctx context.Context, out *s3.HeadObjectOutput) error {
 	if err != nil {
 		return err
 	}
-	switch t.judge(out) {
+	switch t.judge(out, t.completed) {
 	case isMD5:
 		return t.normalized(out, StagedCopy)
 	case foreign:
@@ -154,7 +154,7 @@ func (t *transfer) staged(ctx context.Context, out *s3.HeadObjectOutput) error {
 	for try := 1; ; try++ {
 		made, err := t.copy(ctx, back)
 		if err != nil {
-			return t.afterCopy(ctx, out, err)
+			return t.afterCopy(ctx, out, StagedCopy, err)
 		}
 		done, err := t.verifyCopy(ctx, made, StagedCopy, try)
 		if done || err != nil {

@@ -147,16 +147,15 @@ func (s *stream) pump(ctx context.Context) {
 	}
 }
 
-// next returns the next unit; ok is false at the end of the stream.
-func (s *stream) next(ctx context.Context) (u unit, ok bool, err error) {
-	if len(s.ahead) > 0 {
-		u, s.ahead = s.ahead[0], s.ahead[1:]
-		return u, true, nil
-	}
-	u, ok, err = s.receive(ctx)
-	return u, ok, err
+// take returns the units that are held, as many as make n bytes.
+func (s *stream) take(n int64) []unit {
+	count := min(int((n+s.memory.unit-1)/s.memory.unit), len(s.ahead))
+	units := s.ahead[:count:count]
+	s.ahead = s.ahead[count:]
+	return units
 }
 
+// receive returns the next unit; ok is false at the end of the stream.
 func (s *stream) receive(ctx context.Context) (unit, bool, error) {
 	if s.ended {
 		return unit{}, false, nil
@@ -221,15 +220,16 @@ func (t *transfer) streamPlan(m *memory) (streamCut, error) {
 	wish := (t.o.PartSize + m.unit - 1) / m.unit * m.unit
 	half := int64(m.max) * m.unit / 2 / m.unit * m.unit
 	c := streamCut{part: wish, equal: l.Parts * 4 / 5, step: max(l.Parts/100, 1), parts: l.Parts}
+	if wish == DefaultPartSize && half < wish {
+		c.part = max(half, l.MinPart)
+	}
 	if t.o.ExpectedSize > 0 {
-		planned, err := l.plan(t.o.ExpectedSize, wish)
+		planned, err := l.plan(t.o.ExpectedSize, c.part)
 		if err != nil {
 			return c, err
 		}
 		c.part = planned.part
 		c.equal = max(c.equal, planned.parts())
-	} else if wish == DefaultPartSize && half < wish {
-		c.part = max(half, l.MinPart)
 	}
 	if c.part > half {
 		return c, fail(Usage, "a stream in parts of %s needs %s of memory, and may take %s",
@@ -330,6 +330,9 @@ func (t *transfer) streamParts(ctx context.Context, s *stream, c streamCut) erro
 		if serr != nil {
 			return serr
 		}
+		if !mine && t.blind {
+			return fail(Conflict, "the multipart upload is gone, and the object may not be looked at: whether it was completed cannot be told")
+		}
 		if !mine {
 			return fail(Conflict, "the multipart upload was ended by somebody else, and a stream cannot be sent again")
 		}
@@ -355,15 +358,14 @@ func (t *transfer) beginStream(ctx context.Context, s *stream, c *streamCut) (*u
 	var bestPart int64
 	for _, f := range all {
 		part, ok := inferStream(f.parts)
-		if !ok || t.o.NoResume || part%s.memory.unit != 0 || part < t.o.Limits.MinPart || part > c.largest ||
+		if !ok || t.o.NoResume || !t.hasClass(f) || part%s.memory.unit != 0 || part < t.o.Limits.MinPart || part > c.largest ||
 			best != nil && f.bytes() <= best.bytes() {
 			continue
 		}
 		if err := s.look(ctx, part); err != nil {
 			return nil, err
 		}
-		units := s.ahead[:min(int(part/s.memory.unit), len(s.ahead))]
-		p := unitsPart(1, units, s.memory.unit)
+		p := unitsPart(1, s.ahead[:min(int(part/s.memory.unit), len(s.ahead))], s.memory.unit)
 		if md5, _ := p.again(ctx); p.size == part && f.parts[1].etag == md5.String() {
 			best, bestPart = f, part
 		}
@@ -405,23 +407,18 @@ func (t *transfer) sendStream(ctx context.Context, s *stream, up *upload, c stre
 		parts []etag.MD5
 		size  int64
 	)
-	// cutNext fills the next part; nil is the end of the stream.
+	// cutNext takes the next part; nil is the end of the stream.
 	cutNext := func(ctx context.Context) (*part, []unit, error) {
 		n := len(parts) + 1
-		var units []unit
-		for want := c.size(n); want > 0; want -= s.memory.unit {
-			u, ok, err := s.next(ctx)
-			if err != nil {
-				return nil, units, err
-			}
-			if !ok {
-				break
-			}
-			h.Write(u.buf[:u.n])
-			units = append(units, u)
+		if err := s.look(ctx, c.size(n)); err != nil {
+			return nil, nil, err // what came so far stays ahead
 		}
+		units := s.take(c.size(n))
 		if len(units) == 0 {
 			return nil, nil, nil
+		}
+		for _, u := range units {
+			h.Write(u.buf[:u.n])
 		}
 		p := unitsPart(n, units, s.memory.unit)
 		p.md5 = h.EndPart()
@@ -435,7 +432,6 @@ func (t *transfer) sendStream(ctx context.Context, s *stream, up *upload, c stre
 		for {
 			p, units, err := cutNext(gctx)
 			if err != nil || p == nil {
-				s.memory.give(units)
 				return err
 			}
 			if p.number > c.parts {

@@ -1,9 +1,11 @@
 package upload
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
+	"net/url"
 	"slices"
 	"sync"
 	"time"
@@ -116,25 +118,38 @@ func (t *transfer) begin(ctx context.Context, c cut) (*upload, error) {
 	return t.create(ctx, c)
 }
 
+// create begins an upload. The answer tells whether the bucket encrypts with
+// KMS: then no copy will follow that could set the storage class, and the upload
+// is begun again with it.
 func (t *transfer) create(ctx context.Context, c cut) (*upload, error) {
-	in := &s3.CreateMultipartUploadInput{Bucket: &t.job.Bucket, Key: &t.job.Key}
-	t.createProperties().create(in)
-	out, err := t.u.client.CreateMultipartUpload(ctx, in, t.with)
-	if err != nil {
-		return nil, err
+	for try := 1; ; try++ {
+		in := &s3.CreateMultipartUploadInput{Bucket: &t.job.Bucket, Key: &t.job.Key}
+		t.createProperties().create(in)
+		out, err := t.u.client.CreateMultipartUpload(ctx, in, t.with)
+		if err != nil {
+			return nil, err
+		}
+		if aws.ToString(out.UploadId) == "" {
+			if try < tries {
+				continue
+			}
+			return nil, fail(Temporary, "the answer to CreateMultipartUpload has no upload id: it does not come from the store")
+		}
+		t.encryption(out.ServerSideEncryption, out.SSECustomerAlgorithm)
+		up := newUpload(*out.UploadId, c, nil)
+		if in.StorageClass == t.createProperties().StorageClass || try == tries {
+			return up, nil
+		}
+		t.leaveNothing(ctx, up)
 	}
-	if aws.ToString(out.UploadId) == "" {
-		return nil, fail(Temporary, "the answer to CreateMultipartUpload has no upload id: it does not come from the store")
-	}
-	t.encryption(out.ServerSideEncryption, out.SSECustomerAlgorithm)
-	return newUpload(*out.UploadId, c, nil), nil
 }
 
 // A found upload is an unfinished one of exactly this key.
 type found struct {
 	id    string
 	parts map[int]storedPart
-	idle  time.Duration // since its last sign of life, by the store's clock; < 0: nobody can tell
+	class types.StorageClass // "" where the store does not tell
+	idle  time.Duration      // since its last sign of life, by the store's clock; < 0: nobody can tell
 }
 
 // bytes returns how much of the object it has.
@@ -154,7 +169,9 @@ var launch = time.Date(2010, 11, 11, 0, 0, 0, 0, time.UTC)
 // not implemented or odd is a note: what it tells is a help, not a need.
 func (t *transfer) unfinished(ctx context.Context) ([]*found, error) {
 	var all []*found
-	in := &s3.ListMultipartUploadsInput{Bucket: &t.job.Bucket, Prefix: &t.job.Key}
+	// Other keys that begin as this one does may hold what XML cannot.
+	in := &s3.ListMultipartUploadsInput{Bucket: &t.job.Bucket, Prefix: &t.job.Key, EncodingType: types.EncodingTypeUrl}
+	pages := make(map[string]bool)
 	for {
 		out, err := t.u.client.ListMultipartUploads(ctx, in, t.with)
 		switch {
@@ -162,7 +179,7 @@ func (t *transfer) unfinished(ctx context.Context) ([]*found, error) {
 			// versitygw refuses its own marker (SERVERS.md, finding 9).
 			t.note("the store did not list all unfinished uploads: %s", reason(err))
 			return all, nil
-		case err != nil && cannot(err):
+		case err != nil && (cannot(err) || isAnswer(err)):
 			t.note("unfinished uploads of this key cannot be listed (%s): none is resumed or cleaned up", reason(err))
 			return nil, nil
 		case err != nil:
@@ -170,7 +187,7 @@ func (t *transfer) unfinished(ctx context.Context) ([]*found, error) {
 		}
 		now := serverTime(out.ResultMetadata)
 		for i := range out.Uploads {
-			if u := &out.Uploads[i]; aws.ToString(u.Key) == t.job.Key && aws.ToString(u.UploadId) != "" {
+			if u := &out.Uploads[i]; listed(u.Key, out.EncodingType) == t.job.Key && aws.ToString(u.UploadId) != "" {
 				f, err := t.look(ctx, u, now)
 				if err != nil {
 					return nil, err
@@ -183,26 +200,46 @@ func (t *transfer) unfinished(ctx context.Context) ([]*found, error) {
 		if !aws.ToBool(out.IsTruncated) {
 			return all, nil
 		}
-		key, id := aws.ToString(out.NextKeyMarker), aws.ToString(out.NextUploadIdMarker)
-		if key == "" || key == aws.ToString(in.KeyMarker) && id == aws.ToString(in.UploadIdMarker) {
+		key, id := listed(out.NextKeyMarker, out.EncodingType), aws.ToString(out.NextUploadIdMarker)
+		page := key + "\x00" + id
+		if key == "" || pages[page] {
 			t.note("the store did not list all unfinished uploads: its listing does not go on")
 			return all, nil
 		}
+		pages[page] = true
 		in.KeyMarker, in.UploadIdMarker = &key, optional(id)
 	}
 }
 
+// listed returns a key as a listing has it. The SDK does not decode those that
+// it asked to be encoded (S3-FACTS §10); not all stores do encode them.
+func listed(key *string, encoding types.EncodingType) string {
+	s := aws.ToString(key)
+	if encoding == types.EncodingTypeUrl {
+		if plain, err := url.QueryUnescape(s); err == nil {
+			return plain
+		}
+	}
+	return s
+}
+
+// isAnswer says whether a store that answers kept on failing: waiting longer is
+// of no use for what is only a help.
+func isAnswer(err error) bool { return status(err) >= 500 }
+
 // look finds out what an unfinished upload has and when it last moved. It
 // returns nil if the upload is gone already.
 func (t *transfer) look(ctx context.Context, u *types.MultipartUpload, now time.Time) (*found, error) {
-	f := &found{id: *u.UploadId}
+	f := &found{id: *u.UploadId, class: u.StorageClass, idle: -1}
 	parts, err := t.listParts(ctx, f.id)
 	switch {
 	case err == nil:
 		f.parts = parts
 	case isGone(err):
 		return nil, nil
-	case !cannot(err):
+	case cannot(err), isAnswer(err):
+		return f, nil // its parts may have come in just now
+	default:
 		return nil, err
 	}
 	var alive time.Time
@@ -214,7 +251,6 @@ func (t *transfer) look(ctx context.Context, u *types.MultipartUpload, now time.
 			alive = p.modified
 		}
 	}
-	f.idle = -1
 	if !alive.IsZero() {
 		f.idle = max(now.Sub(alive), 0)
 	}
@@ -248,7 +284,7 @@ func (t *transfer) choose(ctx context.Context, all []*found, c cut) (*upload, er
 	var best *found
 	var bestCut cut
 	for _, f := range all {
-		if best != nil && f.bytes() <= best.bytes() {
+		if best != nil && f.bytes() <= best.bytes() || !t.hasClass(f) {
 			continue
 		}
 		fc, ok := t.o.Limits.infer(f.parts, c)
@@ -270,6 +306,13 @@ func (t *transfer) choose(ctx context.Context, all []*found, c cut) (*upload, er
 	}
 	t.u.sawMD5(t.job.Bucket)
 	return newUpload(best.id, bestCut, best.parts), nil
+}
+
+// hasClass says whether an upload was begun for the storage class that one would
+// be begun for now: parts keep theirs.
+func (t *transfer) hasClass(f *found) bool {
+	const standard = types.StorageClassStandard
+	return f.class == "" || f.class == cmp.Or(t.createProperties().StorageClass, standard)
 }
 
 // firstPart returns the lowest number of a part.
@@ -379,7 +422,7 @@ func (t *transfer) abort(ctx context.Context, id string) error {
 // go on with them, else it is aborted, also when the context is cancelled.
 func (t *transfer) leave(ctx context.Context, up *upload, cause error) {
 	if t.keeps(ctx, up, cause) {
-		t.res.Resumable = true
+		t.res.Resumable = t.canResume()
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.o.CleanupTimeout)
@@ -390,6 +433,11 @@ func (t *transfer) leave(ctx context.Context, up *upload, cause error) {
 	}
 }
 
+// canResume says whether a later run will know the parts again.
+func (t *transfer) canResume() bool {
+	return t.src.size >= 0 && t.u.knowsMD5(t.job.Bucket) && !t.isEncrypted()
+}
+
 // keeps decides whether what was sent is worth keeping: a later run must be able
 // to recognize it by the MD5s of its parts.
 func (t *transfer) keeps(ctx context.Context, up *upload, cause error) bool {
@@ -398,11 +446,10 @@ func (t *transfer) keeps(ctx context.Context, up *upload, cause error) bool {
 		return false
 	case t.o.OnFailure == OnFailureKeep:
 		return true
-	case t.src.size < 0 || !t.u.knowsMD5(t.job.Bucket) || t.isEncrypted():
+	case !t.canResume():
 		return false
 	case ctx.Err() != nil:
 		return true
 	}
-	kind := KindOf(cause)
-	return kind == Temporary || kind == Access || kind == Interrupted
+	return passes(KindOf(cause))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -51,9 +52,6 @@ type Options struct {
 	OnFailure  OnFailure
 	Normalize  Normalize
 
-	// RetryFor bounds the patience with a CompleteMultipartUpload that fails;
-	// default 5 minutes. Other calls are retried by the Client alone.
-	RetryFor time.Duration
 	// CleanupTimeout bounds the aborting of a failed upload, which goes on when
 	// the context has been cancelled; default 30 seconds.
 	CleanupTimeout time.Duration
@@ -72,6 +70,7 @@ type Uploader struct {
 	slots   *slots
 	hashing chan struct{} // held while a part is read and hashed
 	stream  chan struct{} // held by the one stream that is under way
+	greeted atomic.Bool   // the store has been asked something
 
 	mu       sync.Mutex
 	opaque   map[string]bool // buckets that have answered twice with another ETag
@@ -87,7 +86,6 @@ func New(client Client, o Options) (*Uploader, error) {
 	setDefault(&o.MaxMemory, DefaultMaxMemory)
 	setDefault(&o.Normalize, NormalizeAuto)
 	setDefault(&o.OnFailure, OnFailureAuto)
-	setDefault(&o.RetryFor, 5*time.Minute)
 	setDefault(&o.CleanupTimeout, 30*time.Second)
 	if o.Event == nil {
 		o.Event = func(Event) {}
@@ -157,7 +155,7 @@ const (
 	Kept       Normalized = "kept"        // the store kept -N through the copies that were tried
 	TooLarge   Normalized = "too-large"   // to be copied in one piece
 	Opaque     Normalized = "opaque"      // encrypted: no ETag is an MD5
-	Off        Normalized = "off"         // not asked for
+	Off        Normalized = "off"         // not asked for, or the object is locked
 	Refused    Normalized = "refused"     // the copy, or the look at the object, was denied or is not implemented
 )
 
@@ -179,6 +177,7 @@ type Result struct {
 	BytesSent      int64          // of the object, over all attempts
 	Requests       map[string]int // by operation, each attempt counted
 	UploadsAborted int            // unfinished ones of others, or of earlier runs
+	Locked         bool           // by the bucket's Object Lock, and not copied for that reason
 	Duration       time.Duration
 	Notes          []string
 	Err            error
@@ -267,16 +266,21 @@ func (t *transfer) runParts(ctx context.Context, c cut) error {
 		return err
 	}
 	if there {
-		if err := t.finish(ctx); err != nil || t.res.Normalized != Refused {
+		if err := t.finishFile(ctx); err != nil || t.res.Normalized != Refused {
 			return err
 		}
 		// Without the copy the object would keep the properties that it has.
-		t.res.PartsResumed = 0
+		t.startAnew()
 	}
 	for anew := false; ; anew = true {
 		err := t.sendAll(ctx, c)
 		if err == nil {
-			return t.finish(ctx)
+			return t.finishFile(ctx)
+		}
+		if errors.Is(err, errPartOnce) && !anew {
+			t.note("a part of the upload that was found differs, and the store takes no part twice: starting anew")
+			t.startAnew()
+			continue
 		}
 		if !errors.Is(err, errGone) {
 			return err
@@ -286,13 +290,27 @@ func (t *transfer) runParts(ctx context.Context, c cut) error {
 			return err
 		case mine:
 			t.note("somebody else completed an upload of the same bytes meanwhile")
-			return t.finish(ctx)
+			return t.finishFile(ctx)
 		case anew:
 			return fail(Conflict, "the multipart upload was ended by somebody else, twice")
 		}
 		t.note("the multipart upload was ended by somebody else: starting anew")
+		t.startAnew()
 	}
 }
+
+// finishFile finishes an object that was made of a file. When that fails for
+// now, a later run recognizes the object, and has nothing to send.
+func (t *transfer) finishFile(ctx context.Context) error {
+	err := t.finish(ctx)
+	if err != nil && t.copies(t.size) && (ctx.Err() != nil || passes(KindOf(err))) {
+		t.res.Resumable = true
+	}
+	return err
+}
+
+// passes says whether the same upload may well succeed another time.
+func passes(kind Kind) bool { return kind == Temporary || kind == Access || kind == Interrupted }
 
 // sendAll takes an upload from its beginning, or from where an earlier run left
 // it, to its completion. On failure it has been left as it is to be left.
@@ -313,6 +331,10 @@ func (t *transfer) sendAll(ctx context.Context, c cut) error {
 		if all := t.learn(ctx, up.cut); all != nil {
 			return all
 		}
+		return err
+	}
+	if errors.Is(err, errPartOnce) {
+		t.leaveNothing(ctx, up)
 		return err
 	}
 	if err != nil {
