@@ -30,7 +30,7 @@ type bars struct {
 	waiting []*fileBar // in flight without a bar
 	shown   int
 	ended   int
-	unknown int // streams whose size is not known yet
+	unknown int // files whose size is not known yet
 }
 
 // A fileBar is a bar and what it shows.
@@ -111,7 +111,7 @@ func (b *bars) event(e upload.Event) {
 		if f.size >= 0 {
 			b.total.size -= f.size - f.done // what will never come
 		} else {
-			b.unknown--
+			b.unknown = max(b.unknown-1, 0)
 			b.total.size += f.done
 		}
 		if disappear = f.bar; disappear != nil {
@@ -121,7 +121,7 @@ func (b *bars) event(e upload.Event) {
 		f.take(e)
 		switch e.Kind {
 		case upload.Sized:
-			b.unknown--
+			b.unknown = max(b.unknown-1, 0)
 			b.total.size += e.Size
 		case upload.Stage:
 			if b.files == 1 {

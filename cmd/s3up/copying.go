@@ -79,6 +79,7 @@ func (c *copying) told() { c.out.talk("stopping; a second signal stops at once")
 func (c *copying) upload(ctx context.Context, tasks []*task) error {
 	var u *upload.Uploader
 	cfg := c.o.store
+	cfg.Attempts = upload.Attempts
 	cfg.OnThrottle = func() {
 		limit := u.Throttled()
 		if c.o.verbose {

@@ -80,7 +80,7 @@ func newCpOptions(c *cli.Context) (cpOptions, error) {
 		progress:   v.choice("progress", "auto", "bar", "lines", "none"),
 	}
 	o.store.FirstAnswer = min(firstAnswer, o.store.RetryFor)
-	o.upload.Slots, o.upload.RetryFor = o.store.Connections, o.store.RetryFor
+	o.upload.Slots = o.store.Connections
 	if o.upload.MaxMemory == 0 {
 		o.upload.MaxMemory = defaultMemory(os.DirFS("/"))
 	}

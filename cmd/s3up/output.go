@@ -101,6 +101,9 @@ func whyNotMD5(r *upload.Result) string {
 	case upload.Opaque:
 		return "the store's ETags are no MD5s here"
 	case upload.Off:
+		if r.Locked {
+			return "left as it is, because the bucket locks objects"
+		}
 		return "left as it is by --normalize off"
 	case upload.Refused:
 		return "the copy that would change it was refused"
@@ -122,6 +125,9 @@ func md5Hint(r *upload.Result, n upload.Normalize) string {
 	case upload.Opaque:
 		return "a bucket with SSE-S3 or no encryption gives MD5s"
 	case upload.Off:
+		if r.Locked {
+			return "--normalize self copies all the same"
+		}
 		return "leave out --normalize off"
 	case upload.Refused:
 		return "the credentials need s3:GetObject and s3:PutObject on the object, or " + onePut

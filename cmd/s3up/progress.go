@@ -66,6 +66,8 @@ func (p *position) take(e upload.Event) {
 		p.sent += e.Bytes
 	case upload.Resumed:
 		p.done += e.Bytes
+	case upload.Undone:
+		p.done -= e.Bytes
 	case upload.Stage:
 		p.stage = ""
 		if e.Text != upload.StageHash {
@@ -82,7 +84,7 @@ func (p *position) percent() int64 {
 	case p.size < 0:
 		return 0
 	}
-	return int64(float64(p.done) / float64(p.size) * 100)
+	return min(max(int64(float64(p.done)/float64(p.size)*100), 0), 100)
 }
 
 // progressLines tells of each quarter of a file, or of each doubling of a
@@ -115,7 +117,7 @@ func (l *progressLines) event(e upload.Event) {
 		p.take(e)
 		p.told = p.percent() / 25
 		l.out.talk("%s: %d%% of %s", p.name, p.percent(), byteSize(p.size))
-	case upload.Sent, upload.Resumed:
+	case upload.Sent, upload.Resumed, upload.Undone:
 		p := l.files[e.Job]
 		p.take(e)
 		l.moved(p)
@@ -137,6 +139,8 @@ func (l *progressLines) moved(p *position) {
 			p.told *= 2
 		}
 		l.out.talk("%s: %s", p.name, byteSize(p.done))
+	case p.size >= 0 && p.percent()/25 < p.told:
+		p.told = p.percent() / 25 // some of it goes out again
 	case p.size >= 0 && p.percent()/25 > p.told:
 		p.told = p.percent() / 25
 		l.out.talk("%s: %d%% of %s", p.name, p.told*25, byteSize(p.size))

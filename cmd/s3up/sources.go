@@ -20,6 +20,7 @@ type task struct {
 	source string // as it was typed
 	key    string
 	info   fs.FileInfo // nil for stdin
+	more   bool        // a regular file that has bytes though its size is 0, as those in /proc do
 }
 
 // name is the source as messages name it.
@@ -31,7 +32,7 @@ func (t *task) name() string {
 }
 
 // isStream says whether the source's size is not known before its end.
-func (t *task) isStream() bool { return t.info == nil || !t.info.Mode().IsRegular() }
+func (t *task) isStream() bool { return t.info == nil || !t.info.Mode().IsRegular() || t.more }
 
 // open returns the source; close it after the upload.
 func (t *task) open(ctx context.Context, stdin *os.File) (*upload.Source, error) {
@@ -94,6 +95,10 @@ func (t *task) check(others []*task) error {
 		f, err := os.Open(t.source)
 		if err != nil {
 			return err
+		}
+		if t.info.Size() == 0 {
+			n, _ := f.ReadAt(make([]byte, 1), 0)
+			t.more = n > 0
 		}
 		return f.Close()
 	}
