@@ -2,6 +2,7 @@ package main
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -13,32 +14,41 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs the stories in testdata/script, each against an s3test server
 // of its own. Those whose names begin with real_ are true of every store: where
-// S3UP_TEST_ENDPOINT names one, they run against it, and the others do not.
+// S3UP_TEST_ENDPOINT names one, they run against it, and the others do not. Those
+// whose names begin with big_ are too large for a server that lives in memory,
+// and run against real stores alone.
 func TestScripts(t *testing.T) {
 	params := testscript.Params{
 		Setup:               setUp,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"composite": cmdComposite,
-			"exits":     cmdExits,
-			"finish":    cmdFinish,
-			"jsonl":     cmdJSONL,
-			"md5":       cmdMD5,
-			"mkfile":    cmdMkfile,
-			"s3":        cmdS3,
-			"signal":    cmdSignal,
-			"start":     cmdStart,
+			"composite":   cmdComposite,
+			"exits":       cmdExits,
+			"finish":      cmdFinish,
+			"jsonl":       cmdJSONL,
+			"md5":         cmdMD5,
+			"memory":      cmdMemory,
+			"missingOnly": cmdMissingOnly,
+			"mkfile":      cmdMkfile,
+			"s3":          cmdS3,
+			"signal":      cmdSignal,
+			"start":       cmdStart,
 		},
 	}
-	pattern := "*.txtar"
-	if realStore() != nil {
-		pattern = "real_*.txtar"
+	all, err := filepath.Glob(filepath.Join("..", "..", "testdata", "script", "*.txtar"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	var err error
-	params.Files, err = filepath.Glob(filepath.Join("..", "..", "testdata", "script", pattern))
-	if err != nil || len(params.Files) == 0 {
-		t.Fatalf("no scripts: %v", err)
+	for _, file := range all {
+		name := filepath.Base(file)
+		everywhere, big := strings.HasPrefix(name, "real_"), strings.HasPrefix(name, "big_")
+		if real := realStore() != nil; everywhere || big == real {
+			params.Files = append(params.Files, file)
+		}
+	}
+	if len(params.Files) == 0 {
+		t.Fatal("no scripts")
 	}
 	testscript.Run(t, params)
 }

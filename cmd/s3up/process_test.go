@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -86,11 +87,46 @@ func cmdFinish(ts *testscript.TestScript, _ bool, args []string) {
 	p := st.procs[args[0]]
 	delete(st.procs, args[0])
 	p.cmd.Wait()
+	st.finished = p.cmd.ProcessState
 	ts.Logf("%s%s", p.stdout.String(), p.stderr.String())
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".out"), p.stdout.Bytes(), 0o666))
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".err"), p.stderr.Bytes(), 0o666))
 	if code := exitCode(p.cmd.ProcessState); len(args) > 1 && strconv.Itoa(code) != args[1] {
 		ts.Fatalf("exit code %d, want %s", code, args[1])
+	}
+}
+
+// cmdMemory checks how much memory the last program that finish waited for had
+// at most, in MiB. It says nothing under the race detector.
+//
+//	memory MIB
+func cmdMemory(ts *testscript.TestScript, _ bool, args []string) {
+	most, err := strconv.ParseInt(args[0], 10, 64)
+	ts.Check(err)
+	usage, ok := standOf(ts).finished.SysUsage().(*syscall.Rusage)
+	if !ok {
+		ts.Fatalf("not known on this system")
+	}
+	got := int64(usage.Maxrss) >> 10 // Linux counts in KiB
+	ts.Logf("%d MiB", got)
+	if got > most {
+		ts.Fatalf("%d MiB of memory, want at most %d", got, most)
+	}
+}
+
+// cmdMissingOnly checks, by the JSON in a file, that a resumed upload of equal
+// parts sent what was missing and nothing else.
+//
+//	missingOnly FILE
+func cmdMissingOnly(ts *testscript.TestScript, _ bool, args []string) {
+	var line fileLine
+	text, _, _ := strings.Cut(ts.ReadFile(args[0]), "\n")
+	ts.Check(json.Unmarshal([]byte(text), &line))
+	if line.PartsResumed == 0 || line.Size == nil {
+		ts.Fatalf("nothing was resumed: %s", text)
+	}
+	if want := *line.Size - int64(line.PartsResumed)*line.PartSize; line.BytesSent != want {
+		ts.Fatalf("%d bytes sent, want %d", line.BytesSent, want)
 	}
 }
 

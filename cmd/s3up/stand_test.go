@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -32,6 +33,8 @@ type stand struct {
 	bucket string
 	holds  map[string]*hold
 	procs  map[string]*process
+
+	finished *os.ProcessState // of the last program that was waited for
 }
 
 // A hold keeps a request waiting.
@@ -163,6 +166,7 @@ type s3Command struct {
 //	s3 uploads KEY                unfinished uploads of the key: parts and bytes
 //	s3 put KEY FILE               store an object, as somebody else would
 //	s3 upload KEY FILE SIZE N...  begin an upload, with these parts of the file
+//	s3 awaitParts KEY N           wait until an unfinished upload of the key has so many parts
 //
 // and, of an s3test server:
 //
@@ -183,6 +187,8 @@ var s3Commands = map[string]s3Command{
 	"uploads": {1, false, (*stand).uploads},
 	"put":     {2, false, (*stand).put},
 	"upload":  {3, false, (*stand).upload},
+
+	"awaitParts": {2, false, (*stand).awaitParts},
 
 	"quirk":    {1, true, (*stand).quirk},
 	"fault":    {1, true, (*stand).fault},
@@ -313,6 +319,29 @@ func (st *stand) upload(ts *testscript.TestScript, args []string) (string, error
 	return "", nil
 }
 
+// awaitParts asks until the store has the parts, or nothing has come of it for
+// longer than any story takes.
+func (st *stand) awaitParts(_ *testscript.TestScript, args []string) (string, error) {
+	want, err := strconv.Atoi(args[1])
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	for {
+		list, err := st.client.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &st.bucket, Prefix: &args[0]})
+		if err != nil {
+			return "", err
+		}
+		for _, u := range list.Uploads {
+			parts, err := st.client.ListParts(ctx, &s3.ListPartsInput{Bucket: &st.bucket, Key: u.Key, UploadId: u.UploadId})
+			if err == nil && len(parts.Parts) >= want {
+				return "", nil
+			}
+		}
+	}
+}
+
 func (st *stand) quirk(_ *testscript.TestScript, args []string) (string, error) {
 	var err error
 	st.server.SetQuirks(func(q *s3test.Quirks) {
@@ -392,23 +421,29 @@ func (st *stand) tls(ts *testscript.TestScript, _ []string) (string, error) {
 //
 //	mkfile NAME SIZE [SEED]
 func cmdMkfile(ts *testscript.TestScript, _ bool, args []string) {
-	size, err := strconv.Atoi(args[1])
+	size, err := strconv.ParseInt(args[1], 10, 64)
 	ts.Check(err)
 	var seed [32]byte
 	copy(seed[:], strings.Join(args[2:], ""))
-	data := make([]byte, size)
-	rand.NewChaCha8(seed).Read(data)
 	name := ts.MkAbs(args[0])
 	ts.Check(os.MkdirAll(filepath.Dir(name), 0o777))
-	ts.Check(os.WriteFile(name, data, 0o666))
+	f, err := os.Create(name)
+	ts.Check(err)
+	_, err = io.CopyN(f, rand.NewChaCha8(seed), size)
+	ts.Check(errors.Join(err, f.Close()))
 }
 
 // cmdMD5 sets a variable to the MD5 of a file.
 //
 //	md5 FILE NAME
 func cmdMD5(ts *testscript.TestScript, _ bool, args []string) {
-	sum := md5.Sum([]byte(ts.ReadFile(args[0])))
-	ts.Setenv(args[1], hex.EncodeToString(sum[:]))
+	f, err := os.Open(ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer f.Close()
+	h := md5.New()
+	_, err = io.Copy(h, f)
+	ts.Check(err)
+	ts.Setenv(args[1], hex.EncodeToString(h.Sum(nil)))
 }
 
 // cmdComposite sets a variable to the ETag that a file has as a multipart object.
