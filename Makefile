@@ -1,0 +1,64 @@
+# "make demo" and "make test" need Go and make, nothing else. "make check" is
+# what CI runs before "make integration", which installs the stores it needs.
+
+GO ?= go
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+# Real stores to test against, see internal/s3test/cmd/withstore.
+BIN = .cache/bin
+STORES = minio versitygw rclone
+MINIO = github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
+VERSITYGW = github.com/versity/versitygw/cmd/versitygw@v1.8.0
+RCLONE = github.com/rclone/rclone@v1.76.0
+
+# cgo is on where a C compiler was found; the race detector needs one.
+RACE = $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
+
+.PHONY: build demo test check fmt vet staticcheck govulncheck tidy integration clean
+
+build:
+	$(GO) build -trimpath -o bin/s3up ./cmd/s3up
+
+demo: build
+	$(GO) run ./internal/s3test/cmd/demo bin/s3up
+
+test:
+	@$(if $(RACE),:,echo "*** no C compiler: the tests run WITHOUT the race detector ***" >&2)
+	$(GO) test $(RACE) -timeout 20m ./...
+
+check: fmt vet staticcheck govulncheck test tidy
+
+fmt:
+	@files=$$(gofmt -l cmd internal); test -z "$$files" || { echo "gofmt would change: $$files"; exit 1; }
+
+vet:
+	$(GO) vet ./...
+
+staticcheck:
+	@.ci/tool $(STATICCHECK) ./...
+
+govulncheck:
+	@.ci/tool $(GOVULNCHECK) ./...
+
+tidy:
+	$(GO) mod tidy -diff
+
+integration: $(STORES:%=$(BIN)/%)
+	@set -e; for store in $(STORES); do \
+		echo "--- $$store"; \
+		$(GO) run ./internal/s3test/cmd/withstore -bin $(BIN) $$store \
+			$(GO) test -count 1 -timeout 20m ./internal/upload ./cmd/s3up; \
+	done
+
+$(BIN)/minio:
+	GOBIN=$(CURDIR)/$(BIN) $(GO) install $(MINIO)
+
+$(BIN)/versitygw:
+	GOBIN=$(CURDIR)/$(BIN) $(GO) install $(VERSITYGW)
+
+$(BIN)/rclone:
+	GOBIN=$(CURDIR)/$(BIN) $(GO) install $(RCLONE)
+
+clean:
+	rm -rf bin .cache
