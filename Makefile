@@ -18,7 +18,7 @@ RACE = $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 .PHONY: build demo test check fmt vet staticcheck govulncheck tidy integration clean
 
 build:
-	$(GO) build -trimpath -o bin/s3up ./cmd/s3up
+	$(GO) build -o bin/s3up ./cmd/s3up
 
 demo: build
 	$(GO) run ./internal/s3test/cmd/demo bin/s3up

@@ -98,6 +98,7 @@ func (c *copying) upload(ctx context.Context, tasks []*task) error {
 	show := newProgress(c.o, c.out, tasks)
 	defer show.stop()
 	options := c.o.upload
+	options.ServerMD5 = s.AWS
 	options.Event = func(e upload.Event) {
 		if e.Kind == upload.Noted {
 			c.note(tasks, e)

@@ -100,6 +100,8 @@ func whyNotMD5(r *upload.Result) string {
 		return "too large to be copied in one piece"
 	case upload.Opaque:
 		return "the store's ETags are no MD5s here"
+	case upload.ChecksumMD5:
+		return "encrypted, and the store's own MD5 of it is the same"
 	case upload.Off:
 		if r.Locked {
 			return "left as it is, because the bucket locks objects"
@@ -122,7 +124,7 @@ func md5Hint(r *upload.Result, n upload.Normalize) string {
 		return "try --normalize staged (two full copies), or " + onePut
 	case upload.TooLarge:
 		return "S3 has none for objects larger than 5 GiB"
-	case upload.Opaque:
+	case upload.Opaque, upload.ChecksumMD5:
 		return "a bucket with SSE-S3 or no encryption gives MD5s"
 	case upload.Off:
 		if r.Locked {

@@ -39,6 +39,8 @@ func badBucket(name string) string {
 		return "an ARN is no bucket: use the alias of the access point"
 	case len(name) > 255:
 		return "the name of the bucket is longer than 255 letters"
+	case strings.HasSuffix(name, "--x-s3"):
+		return "a directory bucket knows no MD5, by which s3up checks all that it sends: use a general purpose bucket"
 	case strings.Contains(name, ".."):
 		return "the name of a bucket has no two dots in a row"
 	case strings.Trim(name, ".-") != name:

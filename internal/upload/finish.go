@@ -26,11 +26,25 @@ const (
 // head looks at the object under the key.
 func (t *transfer) head(ctx context.Context) (*s3.HeadObjectOutput, error) {
 	t.u.greeted.Store(true)
-	return t.u.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &t.job.Bucket, Key: &t.job.Key}, t.with)
+	return t.headOf(ctx, t.job.Key)
+}
+
+// headOf looks at an object. An answer without an ETag does not come from the
+// store, and says nothing about the object.
+func (t *transfer) headOf(ctx context.Context, key string) (*s3.HeadObjectOutput, error) {
+	for try := 1; ; try++ {
+		out, err := t.u.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &t.job.Bucket, Key: &key}, t.with)
+		if err != nil || aws.ToString(out.ETag) != "" {
+			return out, err
+		}
+		if try == tries {
+			return nil, errNoETag
+		}
+	}
 }
 
 func seen(out *s3.HeadObjectOutput) answer {
-	return answer{etag.Trim(aws.ToString(out.ETag)), aws.ToString(out.VersionId), aws.ToTime(out.LastModified)}
+	return answer{etag: etag.Trim(aws.ToString(out.ETag)), version: aws.ToString(out.VersionId), modified: aws.ToTime(out.LastModified)}
 }
 
 // same says whether two looks saw one object.
@@ -105,7 +119,7 @@ func (t *transfer) lookAhead(ctx context.Context, c cut) (bool, error) {
 // copies says whether an object of this size that goes up in parts is copied
 // onto itself afterwards, as far as that is known.
 func (t *transfer) copies(size int64) bool {
-	return t.o.Normalize != NormalizeOff && size <= t.o.Limits.MaxCopy && !t.isEncrypted()
+	return t.o.Normalize != NormalizeOff && size <= t.o.Limits.MaxCopy && (!t.isEncrypted() || t.o.ServerMD5)
 }
 
 // createProperties are the properties of CreateMultipartUpload: without the
@@ -216,7 +230,11 @@ func (t *transfer) verifyPut(ctx context.Context, got answer, try int) (done boo
 		if try < tries && got.etag == "" && status(err) == http.StatusNotFound {
 			return false, nil
 		}
-		if status(err) == http.StatusNotFound {
+		switch {
+		case status(err) != http.StatusNotFound:
+		case got.etag == "":
+			return false, errNoETag
+		default:
 			return false, fail(Conflict, "the object is not there after it was stored")
 		}
 		return false, fmt.Errorf("the answer's ETag is %q and not the MD5 of what was sent, and the object cannot be looked at: %w", got.etag, err)

@@ -43,6 +43,9 @@ func (t *transfer) finish(ctx context.Context) error {
 		t.lost(out)
 		return nil
 	case isOpaque:
+		if t.isEncrypted() && t.o.ServerMD5 && t.copies(t.size) {
+			return t.checksumCopy(ctx, out)
+		}
 		t.opaque(now)
 		t.lost(out)
 		return nil
@@ -128,6 +131,40 @@ func (t *transfer) selfCopy(ctx context.Context, out *s3.HeadObjectOutput) error
 	}
 }
 
+// checksumCopy copies an encrypted object onto itself and has the store compute
+// the MD5 of all its bytes on the way: its ETag never is one.
+func (t *transfer) checksumCopy(ctx context.Context, out *s3.HeadObjectOutput) error {
+	t.stage(StageNormalize)
+	in := &s3.CopyObjectInput{
+		Bucket: &t.job.Bucket, Key: &t.job.Key,
+		CopySource: copySource(t.job.Bucket, t.job.Key), CopySourceIfMatch: out.ETag,
+		ChecksumAlgorithm: types.ChecksumAlgorithmMd5,
+	}
+	t.props.copy(in)
+	made, err := t.copy(ctx, in)
+	after, herr := t.head(ctx)
+	if herr != nil {
+		return herr
+	}
+	now := seen(after)
+	switch {
+	case err != nil && now.same(seen(out)):
+		t.opaque(now)
+		t.note("the copy that proves the MD5 of the whole was refused (%s): the object is verified by its parts", reason(err))
+	case err != nil, !made.made(now):
+		return t.overwritten(now)
+	case made.md5 == "":
+		t.opaque(now)
+	case made.md5 != t.whole.Base64():
+		return fail(Integrity, "the store's MD5 of the object is %s, that of what was read is %s", made.md5, t.whole.Base64())
+	default:
+		t.opaque(now)
+		t.res.Normalized = ChecksumMD5
+	}
+	t.lost(after)
+	return nil
+}
+
 // copy makes a copy. A storage class that the store does not know is left out.
 func (t *transfer) copy(ctx context.Context, in *s3.CopyObjectInput) (answer, error) {
 	out, err := t.u.client.CopyObject(ctx, in, t.with)
@@ -142,6 +179,7 @@ func (t *transfer) copy(ctx context.Context, in *s3.CopyObjectInput) (answer, er
 	made := answer{version: aws.ToString(out.VersionId)}
 	if out.CopyObjectResult != nil {
 		made.etag = etag.Trim(aws.ToString(out.CopyObjectResult.ETag))
+		made.md5 = aws.ToString(out.CopyObjectResult.ChecksumMD5)
 	}
 	return made, nil
 }

@@ -56,6 +56,7 @@ type answer struct {
 	etag     string // unquoted
 	version  string
 	modified time.Time // HEAD only
+	md5      string    // base64, of a copy that was asked for it only
 }
 
 // A part is a piece of the source, on its way. A part belongs to the one

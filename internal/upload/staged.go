@@ -86,7 +86,7 @@ func (t *transfer) clearStaged(ctx context.Context) {
 			if !strings.HasPrefix(key, prefix) || now.Sub(aws.ToTime(o.LastModified)) < t.o.StaleAfter {
 				continue
 			}
-			head, err := t.u.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &t.job.Bucket, Key: &key}, t.with)
+			head, err := t.headOf(ctx, key)
 			if err == nil && readable(head.Metadata)[stagingMark] == short(t.job.Key) {
 				t.unstage(ctx, key)
 			}
@@ -124,19 +124,25 @@ func (t *transfer) staged(ctx context.Context, out *s3.HeadObjectOutput) error {
 		Metadata:          map[string]string{stagingMark: short(t.job.Key)},
 	}
 	defer t.unstage(ctx, key)
-	if _, err := t.copy(ctx, there); err != nil {
-		return t.afterCopy(ctx, out, StagedCopy, err)
-	}
-	staged, err := t.u.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &t.job.Bucket, Key: &key}, t.with)
-	if err != nil {
-		return t.afterCopy(ctx, out, StagedCopy, err)
+	var staged *s3.HeadObjectOutput
+	for try := 1; ; try++ {
+		made, err := t.copy(ctx, there)
+		if err == nil {
+			staged, err = t.headOf(ctx, key)
+		}
+		if err == nil {
+			break
+		}
+		if made.etag != "" || status(err) != http.StatusNotFound || try == copyTries {
+			return t.afterCopy(ctx, out, StagedCopy, err)
+		}
 	}
 	if t.judge(staged, answer{}) != isMD5 {
 		t.kept(StagedCopy)
 		t.lost(out)
 		return nil
 	}
-	out, err = t.head(ctx)
+	out, err := t.head(ctx)
 	if err != nil {
 		return err
 	}

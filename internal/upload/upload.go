@@ -51,6 +51,9 @@ type Options struct {
 	StaleAfter time.Duration
 	OnFailure  OnFailure
 	Normalize  Normalize
+	// ServerMD5 says that the store computes the MD5 of what it copies, if asked:
+	// Amazon S3 does since 2026-04 (S3-FACTS §1). Other stores store nonsense then.
+	ServerMD5 bool
 
 	// CleanupTimeout bounds the aborting of a failed upload, which goes on when
 	// the context has been cancelled; default 30 seconds.
@@ -151,12 +154,15 @@ const (
 	SinglePut  Normalized = "single-put"  // one PutObject: the MD5 at once
 	SelfCopy   Normalized = "self-copy"   // the copy onto itself gave the MD5
 	StagedCopy Normalized = "staged-copy" // the copy to a second key and back did
-	Already    Normalized = "already"     // the store gave the MD5 without a copy
-	Kept       Normalized = "kept"        // the store kept -N through the copies that were tried
-	TooLarge   Normalized = "too-large"   // to be copied in one piece
-	Opaque     Normalized = "opaque"      // encrypted: no ETag is an MD5
-	Off        Normalized = "off"         // not asked for, or the object is locked
-	Refused    Normalized = "refused"     // the copy, or the look at the object, was denied or is not implemented
+	// ChecksumMD5: encrypted, so that no ETag is an MD5; the store's own MD5 of
+	// the copy is the same as that of the bytes that were read.
+	ChecksumMD5 Normalized = "checksum-md5"
+	Already     Normalized = "already"   // the store gave the MD5 without a copy
+	Kept        Normalized = "kept"      // the store kept -N through the copies that were tried
+	TooLarge    Normalized = "too-large" // to be copied in one piece
+	Opaque      Normalized = "opaque"    // encrypted: no ETag is an MD5
+	Off         Normalized = "off"       // not asked for, or the object is locked
+	Refused     Normalized = "refused"   // the copy, or the look at the object, was denied or is not implemented
 )
 
 // A Result is what came of a Job. When Err is nil, the object was seen to be

@@ -26,7 +26,7 @@ import (
 const (
 	bucket   = "demo"
 	fileName = "db.dump"
-	fileSize = 200 << 20
+	fileSize = 128 << 20
 )
 
 func main() {
@@ -76,9 +76,9 @@ func run(program string) error {
 		return err
 	}
 
-	say("An upload that is killed when 6 of its parts are stored:")
+	say("An upload that is killed when 5 of its parts are stored:")
 	reached := make(chan struct{})
-	server.Fault(s3test.Fault{Op: "UploadPart 7", Do: s3test.Block, Hook: func() { close(reached) }, Hold: make(chan struct{})})
+	server.Fault(s3test.Fault{Op: "UploadPart 6", Do: s3test.Block, Hook: func() { close(reached) }, Hold: make(chan struct{})})
 	if err := s.killed("s3://demo/again", reached); err != nil {
 		return err
 	}
