@@ -63,6 +63,16 @@ func (p *program) cp(o cpOptions) (int, error) {
 		}
 		return c.finish(context.Background()), nil
 	}
+	unlock, err := lock(o.lock)
+	if err != nil {
+		var wrong *usageError
+		if errors.As(err, &wrong) {
+			return 0, err
+		}
+		c.refuse(tasks, err)
+		return c.finish(context.Background()), nil
+	}
+	defer unlock()
 	ctx, release := onSignals(context.Background(), c.told, os.Exit)
 	defer release()
 	if err := c.upload(ctx, tasks); err != nil {

@@ -23,6 +23,7 @@ type cpOptions struct {
 	upload     upload.Options
 	properties upload.Properties
 	requireMD5 bool
+	lock       string // a file that only one run may hold; "": none
 
 	json, quiet, verbose bool
 	progress             string // auto, bar, lines, none
@@ -74,6 +75,7 @@ func newCpOptions(c *cli.Context) (cpOptions, error) {
 			StorageClass: types.StorageClass(v.word("storage-class", "a storage class, such as STANDARD_IA")),
 		},
 		requireMD5: c.Bool("require-md5"),
+		lock:       v.text("lock", "the name of a file"),
 		json:       c.Bool("json"),
 		quiet:      c.Bool("quiet"),
 		verbose:    c.Bool("verbose"),

@@ -28,6 +28,7 @@ const (
 	exitNotFound      = 8
 	exitNotMD5        = 10
 	exitSourceChanged = 11
+	exitLocked        = 12
 )
 
 // codeNames name exit codes in the error_code of --json, where the store gave no
@@ -42,6 +43,7 @@ var codeNames = map[int]string{
 	exitNotFound:      "not-found",
 	exitNotMD5:        "not-md5",
 	exitSourceChanged: "source-changed",
+	exitLocked:        "locked",
 }
 
 // kindCodes are the exit codes of what the engine tells apart.
@@ -104,11 +106,15 @@ func inWords(err error, f facts) problem {
 	return aboutUpload(err, f)
 }
 
-// aboutRun knows what the user did.
+// aboutRun knows what the user did, in this run or in another.
 func aboutRun(err error, f facts) (problem, bool) {
 	var stop stopped
 	if errors.As(err, &stop) {
 		return problem{why: "interrupted", hint: goOn(f), goesOn: true, exit: stop.code(), code: interruptedCode}, true
+	}
+	var locked *lockedError
+	if errors.As(err, &locked) {
+		return problem{why: locked.Error(), hint: "wait for it to end", exit: exitLocked}, true
 	}
 	return problem{}, false
 }

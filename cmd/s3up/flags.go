@@ -50,6 +50,7 @@ func cpFlags() []cli.Flag {
 
 		text(groupResume, "resume", "WHEN", "auto, or never: start anew (default auto)"),
 		text(groupResume, "stale-after", "DURATION", "without a sign of life: then an unfinished upload of the same\nkey that does not fit is aborted; 0 is at once (default 12h)"),
+		text(groupResume, "lock", "FILE", "held while it runs; if another run holds it: exit 12, nothing is sent"),
 		text(groupResume, "on-failure", "WHAT", "keep or abort what was sent, or auto: keep what can be resumed\n(default auto)"),
 
 		text(groupObject, "content-type", "TYPE", "else by the name's extension, then by the content"),

@@ -36,6 +36,7 @@ Examples:
   s3up cp *.tar.gz s3://releases/v1.4/               several: the slash at the end is needed
   pg_dump shop | s3up cp - s3://backups/shop.sql     a stream; one that is empty is refused
   s3up cp --json app.zip s3://ci/app.zip | jq .etag  for scripts
+  s3up cp --lock /run/lock/dump -q db.dump s3://b/   for cron: never two at once
   s3up cp --endpoint-url http://localhost:9000 db.dump s3://backups/db.dump
 
 A file above --multipart-threshold goes up in parts, and is then copied onto itself on the server:
@@ -58,6 +59,7 @@ Exit codes:
     8  not found, or an empty stream: the source, the bucket
    10  stored and intact, but its ETag is not its MD5 (--require-md5 only)
    11  the source changed while it was read
+   12  another run holds --lock
   130, 143, 129  ended by SIGINT, SIGTERM, SIGHUP
 `
 
