@@ -118,11 +118,14 @@ func (b *bars) event(e upload.Event) {
 			b.shown--
 		}
 	default:
+		before := f.size
 		f.take(e)
 		switch e.Kind {
 		case upload.Sized:
-			b.unknown = max(b.unknown-1, 0)
-			b.total.size += e.Size
+			if before < 0 {
+				b.unknown, before = max(b.unknown-1, 0), 0
+			}
+			b.total.size += e.Size - before
 		case upload.Stage:
 			if b.files == 1 {
 				b.total.take(e)

@@ -62,6 +62,8 @@ func newCpOptions(c *cli.Context) (cpOptions, error) {
 			Threshold:    v.size("multipart-threshold", 1, maxPart),
 			MaxMemory:    v.size("max-memory", minMemory, 1<<40),
 			ExpectedSize: v.size("expected-size", 1, maxObject),
+			OnChange:     upload.OnChange(v.choice("on-change", "fail", "retry")),
+			SizeAtStart:  c.Bool("size-at-start"),
 			AllowEmpty:   c.Bool("allow-empty"),
 			NoResume:     v.choice("resume", "auto", "never") == "never",
 			StaleAfter:   v.duration("stale-after", defaultStale, 0),

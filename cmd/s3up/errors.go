@@ -200,7 +200,7 @@ func aboutUpload(err error, f facts) problem {
 	case upload.Access:
 		p.hint = "check the credentials"
 	case upload.SourceChanged:
-		p.hint = "run it again when nobody writes to it"
+		p.hint = "run it again when nobody writes to it, or with --on-change retry; --size-at-start is for files that only grow"
 	case upload.NotFound:
 		if errors.As(err, &engine) {
 			p.hint = "--allow-empty uploads it all the same" // to the engine, nothing else is missing

@@ -45,6 +45,8 @@ func cpFlags() []cli.Flag {
 		text(groupSent, "max-memory", "SIZE", "of what streams may hold in memory (default the lesser of 256MiB\nand a quarter of the control group's limit)"),
 		text(groupSent, "expected-size", "SIZE", "of a stream, as far as known: gives equal parts from the start"),
 		toggle(groupSent, "allow-empty", "an empty stream is an empty object, not a dead producer"),
+		text(groupSent, "on-change", "WHAT", "if a file changes while it is read: fail, or retry: begin again with\nwhat it is then, 5 times at most (default fail)"),
+		toggle(groupSent, "size-at-start", "of a file that grows, upload the bytes that it had at the start"),
 		text(groupSent, "retry-for", "DURATION", "without any success: then give up (default 5m)"),
 		text(groupSent, "stall-timeout", "DURATION", "without a byte moving: then try another connection (default 60s)"),
 

@@ -5,7 +5,7 @@ type EventKind int
 
 const (
 	Started  EventKind = iota // an upload began: Size is known, or -1
-	Sized                     // the end of a stream was seen: Size is known now
+	Sized                     // the end of a stream was seen: Size is known now; or a file is read anew, with another Size
 	Sent                      // Bytes more of the object went out, for the first time
 	Resumed                   // Bytes of the object were found at the store
 	Undone                    // Bytes that were told of as Sent or Resumed have to go out again

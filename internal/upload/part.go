@@ -31,7 +31,7 @@ type transfer struct {
 	src     *Source
 	props   Properties
 	res     *Result
-	counter counter
+	counter *counter
 	sums    *sums
 	sent    atomic.Int64 // over all attempts
 	told    atomic.Int64 // in events, as Sent or Resumed

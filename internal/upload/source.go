@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"s3up/internal/contenttype"
+	"s3up/internal/etag"
 )
 
 // A File is what the engine needs of an open regular file: it is read at any
@@ -21,7 +22,9 @@ type File interface {
 // stream, which ends when it ends. It serves one upload.
 type Source struct {
 	name   string
-	size   int64 // -1 for a stream
+	path   string // to open it again; "" if that is not possible
+	grows  bool   // what is behind size does not count
+	size   int64  // -1 for a stream
 	file   File
 	info   fs.FileInfo // before the first read
 	stream io.Reader
@@ -77,7 +80,23 @@ func newSource(path string, f *os.File) (*Source, error) {
 			return nil, err
 		}
 	}
-	return &Source{name: path, size: info.Size(), file: f, info: info, closer: f}, nil
+	return &Source{name: path, path: path, size: info.Size(), file: f, info: info, closer: f}, nil
+}
+
+// reopen opens the file of that path as it is now, for another try.
+func (s *Source) reopen(ctx context.Context) error {
+	now, err := Open(ctx, s.path)
+	if err != nil {
+		return err
+	}
+	if now.size < 0 {
+		now.Close()
+		return fail(SourceChanged, "%s is no regular file any more", s.name)
+	}
+	s.Close()
+	now.grows = s.grows
+	*s = *now
+	return nil
 }
 
 // NewFile returns a Source of a file that is open already.
@@ -111,24 +130,41 @@ func (s *Source) section(offset, size int64) *io.SectionReader {
 	return io.NewSectionReader(s.file, offset, size)
 }
 
-// changed says whether the file is not what it was before the first read.
-func (s *Source) changed() error {
+// changed says whether the file is not what it was before the first read, when
+// whole was the MD5 of what was read. Where the times cannot tell, because a file
+// may grow, or its status changed and nothing else (a new name, other rights, or a
+// time that was put back), the bytes are read once more.
+func (s *Source) changed(ctx context.Context, whole etag.MD5) error {
 	now, err := s.file.Stat()
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case now.Size() != s.info.Size():
+	}
+	shrunk, grown := now.Size() < s.info.Size(), now.Size() > s.info.Size()
+	written := !now.ModTime().Equal(s.info.ModTime())
+	switch {
+	case shrunk, grown && !s.grows:
 		return fail(SourceChanged, "%s changed while it was read: it had %d bytes, now it has %d", s.name, s.info.Size(), now.Size())
-	case !now.ModTime().Equal(s.info.ModTime()):
+	case written && !s.grows:
 		return fail(SourceChanged, "%s changed while it was read: it was written at %s", s.name, now.ModTime().Format("15:04:05.000"))
 	case !os.SameFile(now, s.info) && s.info.Sys() != nil:
 		return fail(SourceChanged, "%s changed while it was read: it is another file now", s.name)
+	case !grown && !written && changeTime(now).Equal(changeTime(s.info)):
+		return nil
+	}
+	switch again, err := s.sum(ctx, 0, s.size); {
+	case err != nil:
+		return err
+	case again != whole:
+		return fail(SourceChanged, "%s changed while it was read: its bytes are not what they were", s.name)
 	}
 	return nil
 }
 
 // atEnd makes sure that the file ends where its size says.
 func (s *Source) atEnd() error {
+	if s.grows {
+		return nil
+	}
 	if n, err := s.file.ReadAt(make([]byte, 1), s.size); n > 0 {
 		return fail(SourceChanged, "%s changed while it was read: it has more than the %d bytes that it had", s.name, s.size)
 	} else if err != nil && err != io.EOF {

@@ -35,6 +35,14 @@ const (
 	OnFailureAbort OnFailure = "abort" // dropped
 )
 
+// OnChange says what to do about a file that changes while it is read.
+type OnChange string
+
+const (
+	OnChangeFail  OnChange = "fail"  // end with SourceChanged
+	OnChangeRetry OnChange = "retry" // begin again with what it is now, a few times
+)
+
 // Options are what the uploads of an Uploader have in common. The zero value of
 // a field is its default, but for NoResume and StaleAfter.
 type Options struct {
@@ -43,6 +51,11 @@ type Options struct {
 	MaxMemory    int64 // bytes that streams may hold; default DefaultMaxMemory
 	ExpectedSize int64 // bytes that a stream will have, as far as known
 	Slots        int   // capacity; default DefaultSlots
+
+	OnChange OnChange // default OnChangeFail
+	// SizeAtStart uploads the bytes that a file had when it was opened, however it
+	// grows meanwhile.
+	SizeAtStart bool
 
 	AllowEmpty bool // an empty stream is an empty object, not a dead producer
 	NoResume   bool // start anew, whatever unfinished uploads of the key there are
@@ -89,6 +102,7 @@ func New(client Client, o Options) (*Uploader, error) {
 	setDefault(&o.MaxMemory, DefaultMaxMemory)
 	setDefault(&o.Normalize, NormalizeAuto)
 	setDefault(&o.OnFailure, OnFailureAuto)
+	setDefault(&o.OnChange, OnChangeFail)
 	setDefault(&o.CleanupTimeout, 30*time.Second)
 	if o.Event == nil {
 		o.Event = func(Event) {}
@@ -196,12 +210,17 @@ type Result struct {
 // ended, but for the read of a stream that nobody writes to.
 func (u *Uploader) Upload(ctx context.Context, job *Job) *Result {
 	start := time.Now()
-	t := &transfer{
-		u: u, o: &u.o, job: job, src: job.Source, props: job.Properties,
-		res: &Result{Job: job, Size: job.Source.size, Status: Failed},
-	}
+	job.Source.grows = u.o.SizeAtStart
+	t := u.transfer(job)
 	u.o.Event(Event{Kind: Started, Job: job, Size: job.Source.size})
 	err := t.run(ctx)
+	for n := 1; n < changes && t.startsOver(ctx, err); n++ {
+		if err = job.Source.reopen(ctx); err != nil {
+			break
+		}
+		t = t.again()
+		err = t.run(ctx)
+	}
 	r := t.res
 	if err != nil {
 		r.Err = err
@@ -217,6 +236,35 @@ func (u *Uploader) Upload(ctx context.Context, job *Job) *Result {
 	r.Duration = time.Since(start)
 	u.o.Event(Event{Kind: Finished, Job: job, Size: r.Size, Result: r})
 	return r
+}
+
+// changes is how often a file that changes while it is read is read, if that is
+// wanted.
+const changes = 5
+
+func (u *Uploader) transfer(job *Job) *transfer {
+	return &transfer{
+		u: u, o: &u.o, job: job, src: job.Source, props: job.Properties, counter: new(counter),
+		res: &Result{Job: job, Size: job.Source.size, Status: Failed},
+	}
+}
+
+// startsOver says whether an upload that ended so is to begin again with what the
+// file is now.
+func (t *transfer) startsOver(ctx context.Context, err error) bool {
+	return t.o.OnChange == OnChangeRetry && KindOf(err) == SourceChanged && err != nil && ctx.Err() == nil && t.src.path != ""
+}
+
+// again returns a transfer of what the file is now, which goes on counting.
+func (t *transfer) again() *transfer {
+	t.note("%s changed while it was read: starting over", t.src.name)
+	t.startAnew()
+	next := t.u.transfer(t.job)
+	next.counter = t.counter
+	next.sent.Store(t.sent.Load())
+	next.res.Notes, next.res.UploadsAborted = t.res.Notes, t.res.UploadsAborted
+	t.o.Event(Event{Kind: Sized, Job: t.job, Size: t.src.size})
+	return next
 }
 
 // run sends the source in one piece or in parts, and sees to the object's ETag.
@@ -255,7 +303,7 @@ func (t *transfer) runPut(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := t.src.changed(); err != nil {
+	if err := t.src.changed(ctx, whole); err != nil {
 		return err
 	}
 	return t.put(ctx, t.filePart(1, 0, t.src.size, whole))
@@ -327,7 +375,7 @@ func (t *transfer) sendAll(ctx context.Context, c cut) error {
 	}
 	err = t.sendFile(ctx, up)
 	if err == nil {
-		err = t.src.changed()
+		err = t.src.changed(ctx, t.whole)
 	}
 	if err == nil {
 		err = t.complete(ctx, up)
