@@ -1,0 +1,240 @@
+package upload_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"s3up/internal/s3test"
+	"s3up/internal/upload"
+)
+
+// Somebody else stores another object under the key, at each moment after ours
+// was completed. It stays as it is.
+func TestAnotherObject(t *testing.T) {
+	others := map[string]func(o *s3test.Object){
+		"in one piece": func(*s3test.Object) {},
+		"in parts":     func(o *s3test.Object) { o.Parts = []int64{KiB, KiB, KiB, 5} },
+		"smaller":      func(*s3test.Object) {},
+	}
+	for _, moment := range []call{{"HeadObject", 1}, {"CopyObject", 0}, {"HeadObject", 2}} {
+		for name, change := range others {
+			for _, kind := range sources {
+				if kind.name == "stream" && name != "in parts" {
+					continue
+				}
+				t.Run(fmt.Sprintf("%s/%s/%s", kind.name, moment, name), func(t *testing.T) {
+					t.Parallel()
+					st := newStand(t, s3test.Options{})
+					theirs := random(3*KiB+5, "theirs")
+					if name == "smaller" {
+						theirs = theirs[:10]
+					}
+					st.when(moment.op, moment.after, func() {
+						st.Put(st.bucket, "k", theirs, change, func(o *s3test.Object) { o.CacheControl = "theirs" })
+					})
+					r := st.upload(t, kind.of(t, random(3*KiB+5, "ours")), "k", func(r *run) { r.CacheControl = "ours" })
+					if upload.KindOf(r.Err) != upload.Conflict || r.Resumable {
+						t.Errorf("error %v of kind %d, resumable: %t, want %d", r.Err, upload.KindOf(r.Err), r.Resumable, upload.Conflict)
+					}
+					if o := st.object(t, "k"); o == nil || !bytes.Equal(o.body, theirs) || o.cacheControl != "theirs" {
+						t.Errorf("their object was touched")
+					}
+					st.nothingLeft(t, "k")
+				})
+			}
+		}
+	}
+}
+
+// On a store that does not know CopySourceIfMatch, their object's properties
+// become ours, but its bytes stay, and nobody is told that all is well.
+func TestAnotherObjectUnconditionally(t *testing.T) {
+	st := newStand(t, s3test.Options{Quirks: s3test.Quirks{CopyIgnoresConditions: true}})
+	theirs := random(2*KiB+5, "theirs")
+	st.when("CopyObject", 0, func() { st.Put(st.bucket, "k", theirs) })
+	r := st.upload(t, file(t, random(3*KiB+5, "ours")), "k")
+	if r.Err == nil {
+		t.Error("no error")
+	}
+	if o := st.object(t, "k"); o == nil || !bytes.Equal(o.body, theirs) {
+		t.Error("their object is gone")
+	}
+}
+
+// Somebody else deletes the object.
+func TestDeletedMeanwhile(t *testing.T) {
+	for _, moment := range []call{{"HeadObject", 1}, {"CopyObject", 0}} {
+		st := newStand(t, s3test.Options{})
+		key := "k"
+		st.when(moment.op, moment.after, func() {
+			if _, err := st.client.DeleteObject(context.Background(), &s3.DeleteObjectInput{Bucket: &st.bucket, Key: &key}); err != nil {
+				t.Error(err)
+			}
+		})
+		r := st.upload(t, file(t, random(3*KiB, "ours")), key)
+		if upload.KindOf(r.Err) != upload.Conflict {
+			t.Errorf("before %s: error %v of kind %d, want %d", moment, r.Err, upload.KindOf(r.Err), upload.Conflict)
+		}
+		if st.object(t, key) != nil {
+			t.Errorf("before %s: the object is back", moment)
+		}
+	}
+}
+
+// While a staged copy is made, somebody else stores another object.
+func TestAnotherObjectWhileStaged(t *testing.T) {
+	for _, moment := range []call{{"HeadObject", 1}, {"CopyObject", 0}, {"HeadObject", 2}, {"HeadObject", 3}, {"HeadObject", 4}} {
+		t.Run(moment.String(), func(t *testing.T) {
+			st := newStand(t, s3test.Options{})
+			theirs := random(3*KiB+5, "theirs")
+			st.when(moment.op, moment.after, func() { st.Put(st.bucket, "k", theirs) })
+			r := st.upload(t, file(t, random(3*KiB+5, "ours")), "k", normalize(upload.NormalizeStaged))
+			if upload.KindOf(r.Err) != upload.Conflict {
+				t.Errorf("error %v of kind %d, want %d", r.Err, upload.KindOf(r.Err), upload.Conflict)
+			}
+			if o := st.object(t, "k"); o == nil || !bytes.Equal(o.body, theirs) {
+				t.Error("their object was touched")
+			}
+			if keys := st.Objects(st.bucket); len(keys) != 1 {
+				t.Errorf("objects %q", keys)
+			}
+		})
+	}
+}
+
+// Somebody else aborts the upload under way: a file is sent anew, once.
+func TestAbortedByAnother(t *testing.T) {
+	data := random(4*KiB, "aborted")
+	for _, op := range []string{"UploadPart 3", "CompleteMultipartUpload"} {
+		for _, kind := range sources {
+			for times := 1; times <= 2; times++ {
+				t.Run(fmt.Sprintf("%s/%s/%d", kind.name, op, times), func(t *testing.T) {
+					t.Parallel()
+					st := newStand(t, s3test.Options{})
+					for range times {
+						st.when(op, 0, func() { st.abortAll(t, "k") })
+					}
+					r := st.upload(t, kind.of(t, data), "k", oneAtATime)
+					if times == 1 && kind.name == "file" {
+						st.ends(t, r, "k", data, upload.SelfCopy)
+						notes(t, r, "ended by somebody else: starting anew")
+						return
+					}
+					if upload.KindOf(r.Err) != upload.Conflict {
+						t.Errorf("error %v of kind %d, want %d", r.Err, upload.KindOf(r.Err), upload.Conflict)
+					}
+					if st.object(t, "k") != nil {
+						t.Error("there is an object")
+					}
+					st.nothingLeft(t, "k")
+				})
+			}
+		}
+	}
+}
+
+// completeTheirs completes the unfinished upload of the key with the parts it
+// has, as a second run of the same command would.
+func (st *stand) completeTheirs(t testing.TB, key string) {
+	for _, u := range st.Uploads(st.bucket) {
+		if u.Key != key {
+			continue
+		}
+		var list []types.CompletedPart
+		for _, p := range u.Parts {
+			list = append(list, types.CompletedPart{PartNumber: aws.Int32(int32(p.Number)), ETag: aws.String(p.ETag)})
+		}
+		if _, err := st.client.CompleteMultipartUpload(context.Background(), &s3.CompleteMultipartUploadInput{Bucket: &st.bucket, Key: &key,
+			UploadId: &u.UploadID, MultipartUpload: &types.CompletedMultipartUpload{Parts: list}}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Two runs go on with the same upload, and the other one completes it: the same
+// bytes are there.
+func TestCompletedByAnother(t *testing.T) {
+	data := random(4*KiB, "completed")
+	for name, quirks := range map[string]s3test.Quirks{
+		"complete may be repeated":       {},
+		"complete may not be repeated":   {CompleteOnce: true},
+		"complete fails, once it is one": {CompleteOnce: true, GoneUploadIs500: true},
+		"at once the MD5":                {CompleteOnce: true, PlainETag: true},
+	} {
+		for _, kind := range sources {
+			t.Run(kind.name+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				st := newStand(t, s3test.Options{Quirks: quirks})
+				st.when("CompleteMultipartUpload", 0, func() { st.completeTheirs(t, "k") })
+				r := st.upload(t, kind.of(t, data), "k")
+				n := upload.SelfCopy
+				if quirks.PlainETag {
+					n = upload.Already
+				}
+				st.ends(t, r, "k", data, n)
+				st.nothingLeft(t, "k")
+			})
+			t.Run(kind.name+"/"+name+"/before the last part is sent", func(t *testing.T) {
+				t.Parallel()
+				st := newStand(t, s3test.Options{Quirks: quirks})
+				st.when("UploadPart 4", 0, func() {
+					id := st.Uploads(st.bucket)[0].UploadID
+					st.sendPart(t, "k", id, 4, data[3*KiB:])
+					st.completeTheirs(t, "k")
+				})
+				r := st.upload(t, kind.of(t, data), "k", oneAtATime)
+				n := upload.SelfCopy
+				if quirks.PlainETag {
+					n = upload.Already
+				}
+				st.ends(t, r, "k", data, n)
+				notes(t, r, "somebody else completed an upload of the same bytes meanwhile")
+				st.nothingLeft(t, "k")
+			})
+		}
+	}
+}
+
+// The other one completes the upload with other parts.
+func TestCompletedOtherwise(t *testing.T) {
+	for _, kind := range sources {
+		st := newStand(t, s3test.Options{})
+		data := random(4*KiB, "completed")
+		st.when("UploadPart 4", 0, func() { st.completeTheirs(t, "k") })
+		r := st.upload(t, kind.of(t, data), "k", oneAtATime)
+		if kind.name == "file" {
+			st.ends(t, r, "k", data, upload.SelfCopy)
+			notes(t, r, "starting anew")
+			continue
+		}
+		if upload.KindOf(r.Err) != upload.Conflict {
+			t.Errorf("error %v of kind %d, want %d", r.Err, upload.KindOf(r.Err), upload.Conflict)
+		}
+		if o := st.object(t, "k"); o == nil || !bytes.Equal(o.body, data[:3*KiB]) {
+			t.Error("their object was touched")
+		}
+	}
+}
+
+// An object of the same bytes that was there before is no proof that Complete
+// succeeded.
+func TestSameObjectBefore(t *testing.T) {
+	for _, kind := range sources {
+		st := newStand(t, s3test.Options{})
+		data := random(4*KiB, "same")
+		st.Put(st.bucket, "k", data, func(o *s3test.Object) { o.CacheControl = "old" })
+		st.Fault(s3test.Fault{Op: "CompleteMultipartUpload", Do: s3test.EmptyNoop})
+		r := st.upload(t, kind.of(t, data), "k", func(r *run) { r.CacheControl = "new" })
+		st.ends(t, r, "k", data, upload.SelfCopy)
+		if o := st.object(t, "k"); o.cacheControl != "new" {
+			t.Errorf("%s: cache control %q", kind.name, o.cacheControl)
+		}
+		st.nothingLeft(t, "k")
+	}
+}
