@@ -32,6 +32,9 @@ func (c *call) copySource() (source, error) {
 // openSource finds the source of a copy and checks all that is asked of it.
 func (c *call) openSource() (source, *version, error) {
 	src, err := c.copySource()
+	if err == nil && c.q.CopyMistakesQuestionMark && strings.Contains(src.key, "?versionId=") {
+		err = fail("InvalidArgument", "Invalid version id specified").with("ArgumentName", "versionId")
+	}
 	if err != nil {
 		return src, nil, err
 	}

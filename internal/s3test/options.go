@@ -73,6 +73,7 @@ type Quirks struct {
 	SelfCopyKeepsChecksummed bool // the same, only for objects with a full-object checksum and unless the copy asks for one: MinIO
 	CopyKeepsETag            bool // every copy keeps -N: Ceph, SeaweedFS, CloudServer
 	CopyRefused              int  // 501: Ceph with default encryption; 403: a policy; 405: old gateways
+	CopyMistakesQuestionMark bool // a source whose key holds ?versionId=, however it is escaped, is 400 InvalidArgument: versitygw
 	CopyIgnoresConditions    bool // x-amz-copy-source-if-*: Ceph 16, moto, gofakes3, s3rver
 	CopyIgnoresDestination   bool // If-Match and If-None-Match on the copy's target: all measured but SeaweedFS
 	CopyMergesHeaders        bool // with REPLACE, headers that are not restated stay: gofakes3, versitygw
@@ -171,7 +172,7 @@ var stores = map[string]Quirks{
 		AbortTwiceOK: true, CompleteOnce: true, CompleteIgnoresObjectSize: true, StorageClassRefused: true, SSERefused: true, SSEIgnored: true},
 	"minio-old": {Server: "MinIO", SelfCopyKeepsETag: true, CopyIgnoresDestination: true, ListUploadsExactKey: true,
 		AbortTwiceOK: true, CompleteOnce: true, CompleteIgnoresObjectSize: true, StorageClassRefused: true, SSERefused: true, SSEIgnored: true},
-	"versitygw": {Server: "VERSITYGW", SelfCopyKeepsETag: true, CopyIgnoresDestination: true, CopyMergesHeaders: true,
+	"versitygw": {Server: "VERSITYGW", SelfCopyKeepsETag: true, CopyMistakesQuestionMark: true, CopyIgnoresDestination: true, CopyMergesHeaders: true,
 		CopyUpdatesInPlace: true, CopyChecksumOfNothing: true, UploadIDMarkerFails: true, InitiatedIsLastPart: true,
 		StorageClassIgnored: true, SSEIgnored: true},
 	"seaweedfs": {Server: "SeaweedFS", CopyKeepsETag: true, CopyETagUnquoted: true, CopyKeepsStorageClass: true,

@@ -34,6 +34,11 @@ var quirkTests = map[string]struct {
 	"copy-keeps-etag":             {"", selfCopyThenAround, "md5 md5", "composite composite"},
 	"self-copy-keeps-checksummed": {"", selfCopyChecksummed, "md5 md5", "composite md5"},
 	"copy-refused":                {"501", selfCopyCode, "ok", "NotImplemented"},
+	"copy-mistakes-question-mark": {"", func(w *world) string {
+		must(w.put("k?versionId=x", "x"))(w.t)
+		_, err := w.selfCopy("k?versionId=x")
+		return code(err)
+	}, "ok", "InvalidArgument"},
 	"copy-ignores-conditions": {"", func(w *world) string {
 		must(w.put("k", "x"))(w.t)
 		_, err := w.selfCopy("k", func(in *s3.CopyObjectInput) { in.CopySourceIfMatch = aws.String("wrong") })
