@@ -73,7 +73,7 @@ func TestExplain(t *testing.T) {
 		{err: &upload.Error{Kind: upload.Interrupted, Msg: "interrupted", Err: stopped{syscall.SIGTERM}}, resumable: true, exit: 143, code: "interrupted",
 			why: "interrupted", hint: "what was sent is kept, go on with: s3up cp f s3://b/k"},
 		{err: &upload.Error{Kind: upload.SourceChanged, Msg: "f changed while it was read"}, exit: 11, code: "source-changed",
-			why: "f changed while it was read", hint: "run it again when nobody writes to it"},
+			why: "f changed while it was read", hint: "run it again when nobody writes to it, or with --on-change retry; --size-at-start is for files that only grow"},
 		{err: &upload.Error{Kind: upload.Access, Msg: "a staged copy could not be deleted again", Err: answer("DeleteObject", 403, "AccessDenied", "")},
 			exit: 7, code: "AccessDenied", hint: "check the credentials",
 			why: "a staged copy could not be deleted again: the store answered 403 AccessDenied to DeleteObject"},

@@ -105,8 +105,7 @@ func copySource(bucket, key string) *string {
 	return aws.String(bucket + "/" + httpbinding.EscapePath(key, false))
 }
 
-// copyTries is how often a copy is made that says nothing of its success and
-// shows no effect.
+// copyTries is how often a copy is made whose effect does not show.
 const copyTries = 3
 
 // selfCopy copies the object onto itself, so that it becomes one piece with the
@@ -227,7 +226,9 @@ func (t *transfer) verifyCopy(ctx context.Context, made answer, how Normalized, 
 		t.lost(out)
 		return true, nil
 	case isComposite:
-		if made.etag == "" && try < copyTries {
+		// A copy that gave the MD5 and is not there any more: somebody else has
+		// completed an upload of the same bytes since.
+		if (made.etag == "" || made.etag == t.whole.String()) && try < copyTries {
 			return false, nil
 		}
 		if t.isEncrypted() {

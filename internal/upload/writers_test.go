@@ -238,3 +238,19 @@ func TestSameObjectBefore(t *testing.T) {
 		st.nothingLeft(t, "k")
 	}
 }
+
+// Another upload of the same bytes is completed right after our copy, so that
+// the ETag is composite again: it is copied once more.
+func TestCompletedAfterTheCopy(t *testing.T) {
+	t.Parallel()
+	st := newStand(t, s3test.Options{})
+	data := random(3*KiB+5, "")
+	st.when("HeadObject", 2, func() {
+		st.Put(st.bucket, "k", data, func(o *s3test.Object) { o.Parts = []int64{KiB, KiB, KiB, 5} })
+	})
+	r := st.upload(t, file(t, data), "k")
+	st.ends(t, r, "k", data, upload.SelfCopy)
+	if n := st.Count("CopyObject"); n != 2 {
+		t.Errorf("%d copies, want 2", n)
+	}
+}
