@@ -88,7 +88,7 @@ func run(ctx context.Context, args []string) (int, error) {
 	bin := fs.String("bin", ".cache/bin", "the `folder` of the servers' programs")
 	fs.Parse(args)
 	if fs.NArg() < 2 {
-		return 2, errors.New("usage: withstore [-bin FOLDER] STORE COMMAND [ARG]...")
+		return 2, errors.New("usage: withstore [-bin FOLDER] STORE COMMAND")
 	}
 	name, command := fs.Arg(0), fs.Args()[1:]
 	s, ok := servers[name]
