@@ -51,7 +51,7 @@ integration: $(STORES:%=$(BIN)/%)
 		if [ ! -x $(BIN)/$$store ]; then echo "*** NOT TESTED against $$store: it is not built ***" >&2; continue; fi; \
 		echo "--- $$store"; \
 		$(GO) run ./internal/s3test/cmd/withstore -bin $(BIN) $$store \
-			$(GO) test -count 1 -vet off -timeout 20m -run 'TestSuite|TestScripts' ./internal/upload ./cmd/s3up; \
+			$(GO) test -count 1 -vet off -timeout 30m -run 'TestSuite|TestScripts' ./internal/upload ./cmd/s3up; \
 	done
 
 $(BIN)/minio:
