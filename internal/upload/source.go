@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 
 	"s3up/internal/contenttype"
 	"s3up/internal/etag"
@@ -27,6 +28,7 @@ type Source struct {
 	size   int64  // -1 for a stream
 	file   File
 	info   fs.FileInfo // before the first read
+	unsure bool        // somebody could write to it and leave no trace in its times
 	stream io.Reader
 	closer io.Closer
 }
@@ -80,8 +82,14 @@ func newSource(path string, f *os.File) (*Source, error) {
 			return nil, err
 		}
 	}
-	return &Source{name: path, path: path, size: info.Size(), file: f, info: info, closer: f}, nil
+	s := &Source{name: path, path: path, size: info.Size(), file: f, info: info, closer: f}
+	s.unsure = time.Since(changeTime(info)) < tick || isWritable(f)
+	return s, nil
 }
+
+// tick is the most by which two writes may be apart and get the same time: a
+// kernel looks at the clock 100 times a second or more. The rest is for luck.
+const tick = 50 * time.Millisecond
 
 // reopen opens the file of that path as it is now, for another try.
 func (s *Source) reopen(ctx context.Context) error {
@@ -133,8 +141,10 @@ func (s *Source) section(offset, size int64) *io.SectionReader {
 // changed says whether the file is not what it was before the first read, when
 // whole was the MD5 of what was read. Where the times cannot tell, because a file
 // may grow, or its status changed and nothing else (a new name, other rights, or a
-// time that was put back), the bytes are read once more.
+// time that was put back), or somebody has it open for writing, the bytes are read
+// once more.
 func (s *Source) changed(ctx context.Context, whole etag.MD5) error {
+	unsure := s.unsure || isWritable(s.file)
 	now, err := s.file.Stat()
 	if err != nil {
 		return err
@@ -148,7 +158,7 @@ func (s *Source) changed(ctx context.Context, whole etag.MD5) error {
 		return fail(SourceChanged, "%s changed while it was read: it was written at %s", s.name, now.ModTime().Format("15:04:05.000"))
 	case !os.SameFile(now, s.info) && s.info.Sys() != nil:
 		return fail(SourceChanged, "%s changed while it was read: it is another file now", s.name)
-	case !grown && !written && changeTime(now).Equal(changeTime(s.info)):
+	case !unsure && !grown && !written && changeTime(now).Equal(changeTime(s.info)):
 		return nil
 	}
 	switch again, err := s.sum(ctx, 0, s.size); {

@@ -2,8 +2,11 @@ package upload
 
 import (
 	"io/fs"
+	"os"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // changeTime is when a file's bytes, names or rights were last changed. Unlike
@@ -13,4 +16,29 @@ func changeTime(info fs.FileInfo) time.Time {
 		return time.Unix(st.Ctim.Unix())
 	}
 	return time.Time{}
+}
+
+// isWritable says whether somebody has a file open for writing, or mapped into
+// memory to write to. Writes to a map that was written to before leave no trace in
+// the file's times; but the kernel grants a read lease only on a file that nobody
+// writes to (fcntl(2), F_SETLEASE). It grants none to those who neither own the
+// file nor have CAP_LEASE: then nobody can tell, and the answer is no.
+func isWritable(f File) bool {
+	file, ok := f.(*os.File)
+	if !ok {
+		return false
+	}
+	conn, err := file.SyscallConn()
+	if err != nil {
+		return false
+	}
+	writable := false
+	conn.Control(func(fd uintptr) {
+		if _, err := unix.FcntlInt(fd, unix.F_SETLEASE, unix.F_RDLCK); err != nil {
+			writable = err == unix.EAGAIN
+			return
+		}
+		unix.FcntlInt(fd, unix.F_SETLEASE, unix.F_UNLCK)
+	})
+	return writable
 }

@@ -9,3 +9,6 @@ import (
 
 // changeTime is not known here.
 func changeTime(fs.FileInfo) time.Time { return time.Time{} }
+
+// isWritable is not known here.
+func isWritable(File) bool { return false }
