@@ -96,6 +96,13 @@ func (c *copying) upload(ctx context.Context, tasks []*task) error {
 			c.out.talk("the store asks for fewer requests: %s from now on", plural(limit, "slot"))
 		}
 	}
+	cfg.OnSkew = func(ahead time.Duration) {
+		note := clockNote(ahead)
+		c.mu.Lock()
+		c.summary.Notes = append(c.summary.Notes, note)
+		c.mu.Unlock()
+		c.out.talk("note: %s", note)
+	}
 	if c.o.verbose {
 		cfg.OnAttempt = func(a store.Attempt) { c.out.talk("%s", attemptLine(a)) }
 	}

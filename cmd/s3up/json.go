@@ -58,6 +58,8 @@ type summaryLine struct {
 	BytesSent  int64  `json:"bytes_sent"`
 	DurationMS int64  `json:"duration_ms"`
 	Exit       int    `json:"exit"`
+
+	Notes []string `json:"notes,omitempty"` // that concern the run and no single file
 }
 
 func newFileLine(t *task, r *upload.Result, p *problem) fileLine {

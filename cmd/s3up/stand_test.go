@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -31,6 +32,7 @@ type stand struct {
 	server *s3test.Server // nil: a real store
 	client *s3.Client
 	bucket string
+	ahead  atomic.Int64 // of the server's clock, as a time.Duration
 	holds  map[string]*hold
 	procs  map[string]*process
 
@@ -85,7 +87,7 @@ func setUp(env *testscript.Env) error {
 		}
 		env.Defer(st.clear)
 	} else {
-		server, err := s3test.Start(s3test.Options{})
+		server, err := s3test.Start(s3test.Options{Now: st.now})
 		if err != nil {
 			return err
 		}
@@ -171,9 +173,11 @@ type s3Command struct {
 // and, of an s3test server:
 //
 //	s3 quirk NAME...              see s3test.Quirks
+//	s3 clock DURATION             put the server's clock ahead by so much
+//	s3 token TOKEN                make this the session token; the last one has expired
 //	s3 fault SPEC                 see s3test.ParseFault
 //	s3 clear                      no more faults
-//	s3 hold NAME OP               keep the next such request waiting
+//	s3 hold NAME OP [AFTER]       keep the next such request waiting, but for the first AFTER of them
 //	s3 await NAME                 wait for it to come
 //	s3 release NAME               let it go
 //	s3 count OP                   requests since the last reset
@@ -191,6 +195,8 @@ var s3Commands = map[string]s3Command{
 	"awaitParts": {2, false, (*stand).awaitParts},
 
 	"quirk":    {1, true, (*stand).quirk},
+	"clock":    {1, true, (*stand).clock},
+	"token":    {1, true, (*stand).token},
 	"fault":    {1, true, (*stand).fault},
 	"clear":    {0, true, (*stand).clearFaults},
 	"hold":     {2, true, (*stand).hold},
@@ -360,6 +366,21 @@ func (st *stand) fault(_ *testscript.TestScript, args []string) (string, error) 
 	return "", err
 }
 
+// now is the server's clock.
+func (st *stand) now() time.Time { return time.Now().Add(time.Duration(st.ahead.Load())) }
+
+func (st *stand) clock(_ *testscript.TestScript, args []string) (string, error) {
+	d, err := time.ParseDuration(args[0])
+	st.ahead.Store(int64(d))
+	return "", err
+}
+
+func (st *stand) token(_ *testscript.TestScript, args []string) (string, error) {
+	st.server.RenewToken(args[0])
+	st.client = st.server.Client()
+	return "", nil
+}
+
 func (st *stand) clearFaults(*testscript.TestScript, []string) (string, error) {
 	st.server.ClearFaults()
 	return "", nil
@@ -368,8 +389,13 @@ func (st *stand) clearFaults(*testscript.TestScript, []string) (string, error) {
 func (st *stand) hold(_ *testscript.TestScript, args []string) (string, error) {
 	h := &hold{make(chan struct{}), make(chan struct{})}
 	st.holds[args[0]] = h
-	st.server.Fault(s3test.Fault{Op: args[1], Do: s3test.Block, Hook: func() { close(h.reached) }, Hold: h.release})
-	return "", nil
+	f := s3test.Fault{Op: args[1], Do: s3test.Block, Hook: func() { close(h.reached) }, Hold: h.release}
+	var err error
+	if len(args) > 2 {
+		f.After, err = strconv.Atoi(args[2])
+	}
+	st.server.Fault(f)
+	return "", err
 }
 
 func (st *stand) await(_ *testscript.TestScript, args []string) (string, error) {

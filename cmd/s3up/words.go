@@ -89,6 +89,16 @@ func span(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
+// clockNote tells of a clock that is not the store's.
+func clockNote(ahead time.Duration) string {
+	where := "ahead of"
+	if ahead < 0 {
+		where = "behind"
+	}
+	return fmt.Sprintf("this machine's clock is %v %s the store's, whose time is used: set it (timedatectl set-ntp true)",
+		ahead.Abs().Round(time.Minute), where)
+}
+
 func plural(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing

@@ -36,6 +36,8 @@ type Server struct {
 	once sync.Once
 
 	mu      sync.Mutex
+	token   string          // that requests must carry
+	expired map[string]bool // tokens that were good once
 	quirks  Quirks
 	closed  bool
 	buckets map[string]*bucket
@@ -73,7 +75,7 @@ func Listen(addr string, o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Server{o: o, quirks: o.Quirks, buckets: map[string]*bucket{}, done: make(chan struct{})}
+	s := &Server{o: o, token: o.SessionToken, quirks: o.Quirks, buckets: map[string]*bucket{}, done: make(chan struct{})}
 	s.journal.reset()
 
 	ln, err := net.Listen("tcp", addr)

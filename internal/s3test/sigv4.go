@@ -40,8 +40,8 @@ func (c *call) authenticate() error {
 	if scope[0] != c.s.o.AccessKey {
 		return fail("InvalidAccessKeyId").with("AWSAccessKeyId", scope[0])
 	}
-	if c.h.Get("X-Amz-Security-Token") != c.s.o.SessionToken {
-		return fail("InvalidToken")
+	if err := c.s.checkToken(c.h.Get("X-Amz-Security-Token")); err != nil {
+		return err
 	}
 	if err := c.checkRegion(scope[2]); err != nil {
 		return err

@@ -41,6 +41,8 @@ type calls struct {
 	patience *patience
 	creds    aws.CredentialsProvider
 
+	skewed sync.Once // OnSkew was told
+
 	mu      sync.Mutex
 	renewed time.Time // when the credentials were last invalidated
 }
@@ -58,6 +60,7 @@ type call struct {
 	trouble     time.Time // end of the first attempt that failed
 	slow        int       // failures of attempts that took longer than patience lasts, and moved
 	asked       bool      // has had the credentials renewed
+	dated       bool      // was made again because of the clock
 
 	// Of the last attempt:
 	attempt int
@@ -139,6 +142,9 @@ func (c *call) finalize(ctx context.Context, in middleware.FinalizeInput, next m
 	if err == nil {
 		c.patience.advance()
 	}
+	if skew, ok := awsmiddleware.GetAttemptSkew(metadata); ok && skew.Abs() > maxSkew && c.cfg.OnSkew != nil {
+		c.skewed.Do(func() { c.cfg.OnSkew(-skew) })
+	}
 	if c.cfg.OnThrottle != nil && isThrottle(err) {
 		c.cfg.OnThrottle()
 	}
@@ -170,11 +176,32 @@ func (c *call) IsErrorRetryable(err error) bool {
 	if c.ctx.Err() != nil {
 		return false
 	}
-	if Code(err) == "ExpiredToken" && !c.asked {
+	// Answers to HEAD have no body that could say what the matter is.
+	mute := c.op == "HeadObject"
+	if (Code(err) == "ExpiredToken" || mute && StatusCode(err) == http.StatusBadRequest) && !c.asked {
 		c.asked = true
 		return c.renew(c.ctx, c.begun)
 	}
+	if mute && StatusCode(err) == http.StatusForbidden && !c.dated && c.isSkewed(err) {
+		c.dated = true // the next attempt is signed by the store's clock
+		return true
+	}
 	return retryable(err)
+}
+
+// maxSkew is by how much clocks may differ before the SDK signs by the store's:
+// the least that its own retries go by.
+const maxSkew = 4 * time.Minute
+
+// isSkewed says whether the clock of the store that gave an answer is not this
+// machine's.
+func (c *call) isSkewed(err error) bool {
+	var e *smithyhttp.ResponseError
+	if !errors.As(err, &e) || e.Response == nil || e.Response.Response == nil {
+		return false
+	}
+	date, err := http.ParseTime(e.Response.Header.Get("Date"))
+	return err == nil && c.patience.now().Sub(date).Abs() > maxSkew
 }
 
 func (c *call) RetryDelay(attempt int, err error) (time.Duration, error) {

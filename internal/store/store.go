@@ -47,6 +47,11 @@ type Config struct {
 	OnAttempt  func(Attempt)
 	OnThrottle func()
 
+	// OnSkew is told once how far this machine's clock is ahead of the store's
+	// (behind it, if negative), where that is more than the store might take for
+	// a signature. Requests are signed by the store's clock then. May be nil.
+	OnSkew func(ahead time.Duration)
+
 	UserAgent string // "name/version" of the program
 }
 
