@@ -235,6 +235,9 @@ func listMultipartUploads(c *call) (*answer, error) {
 		if err != nil {
 			return err
 		}
+		if c.q.ListUploadsNever404 && !b.begun {
+			return fail("NoSuchUpload")
+		}
 		for _, u := range b.unfinished() {
 			switch {
 			case !strings.HasPrefix(u.key, prefix), c.q.ListUploadsExactKey && prefix != "" && u.key != prefix:

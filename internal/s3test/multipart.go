@@ -52,6 +52,7 @@ func createMultipartUpload(c *call) (*answer, error) {
 		b, err := c.find()
 		if err == nil {
 			b.uploads[u.id] = u
+			b.begun = true
 		}
 		return err
 	})

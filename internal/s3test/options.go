@@ -98,6 +98,7 @@ type Quirks struct {
 	// Listings
 
 	ListUploadsRefused   int  // 501: s3rver; 403: a policy
+	ListUploadsNever404  bool // 404 NoSuchUpload for a bucket that never had an upload: rclone serve s3, gofakes3
 	ListUploadsExactKey  bool // a prefix finds only the upload of exactly that key: MinIO
 	ListUploadsStuck     bool // truncated, without the next markers: SeaweedFS
 	ListUploadsUnpaged   bool // max-uploads is ignored: moto
@@ -182,10 +183,10 @@ var stores = map[string]Quirks{
 		CopyETagUnquoted: true, CompleteNoETag: true, ListPartsNoChecksums: true, GoneUploadNoSuchKey: true, GoneUploadIs500: true,
 		CompleteIgnoresConditions: true, CompleteIgnoresObjectSize: true, CompleteRefusesSubset: true, ChunkedRefused: true,
 		HeadIgnoresPartNumber: true, TagsOnCreateLost: true, SSEIgnored: true, PartChecksumsNotOnComplete: true},
-	"rclone": {PlainETag: true, CopyNoETag: true, CopyIgnoresDestination: true, CompleteIgnoresObjectSize: true,
+	"rclone": {PlainETag: true, ListUploadsNever404: true, CopyNoETag: true, CopyIgnoresDestination: true, CompleteIgnoresObjectSize: true,
 		CompleteRefusesSubset: true, CompleteRefusesGaps: true, BadDigestEndsUpload: true, PartOnce: true,
 		StorageClassIgnored: true, SSEIgnored: true, PartChecksumsNotOnComplete: true},
-	"gofakes3": {PlainETagOnHead: true, CopyIgnoresConditions: true, CopyIgnoresDestination: true, CopyMergesHeaders: true,
+	"gofakes3": {PlainETagOnHead: true, ListUploadsNever404: true, CopyIgnoresConditions: true, CopyIgnoresDestination: true, CopyMergesHeaders: true,
 		CopyOntoItselfAllowed: true, CopyKeepsStorageClass: true, CompleteOnce: true, CompleteIgnoresConditions: true,
 		CompleteIgnoresObjectSize: true, ChunkedStored: true, HeadIgnoresPartNumber: true, SSEIgnored: true, PartChecksumsNotOnComplete: true},
 	"moto": {CopyIgnoresConditions: true, CopyIgnoresDestination: true, ListUploadsUnpaged: true, InitiatedWrong: true,

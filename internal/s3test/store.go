@@ -275,6 +275,7 @@ type bucket struct {
 	versioned bool
 	objects   map[string][]*version // oldest first
 	uploads   map[string]*upload
+	begun     bool // an upload, at any time
 }
 
 // latest is the current object of a key, nil if there is none.

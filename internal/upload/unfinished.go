@@ -175,6 +175,8 @@ func (t *transfer) unfinished(ctx context.Context) ([]*found, error) {
 	for {
 		out, err := t.u.client.ListMultipartUploads(ctx, in, t.with)
 		switch {
+		case code(err) == "NoSuchUpload":
+			return all, nil // rclone serve s3: there never was one in this bucket
 		case err != nil && in.KeyMarker != nil && status(err) != 0:
 			// versitygw refuses its own marker (SERVERS.md, finding 9).
 			t.note("the store did not list all unfinished uploads: %s", reason(err))
