@@ -62,6 +62,7 @@ func newCpOptions(c *cli.Context) (cpOptions, error) {
 			Threshold:    v.size("multipart-threshold", 1, maxPart),
 			MaxMemory:    v.size("max-memory", minMemory, 1<<40),
 			ExpectedSize: v.size("expected-size", 1, maxObject),
+			MinSize:      v.size("min-size", 1, maxObject),
 			OnChange:     upload.OnChange(v.choice("on-change", "fail", "retry")),
 			SizeAtStart:  c.Bool("size-at-start"),
 			AllowEmpty:   c.Bool("allow-empty"),

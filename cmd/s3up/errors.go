@@ -55,6 +55,7 @@ var kindCodes = map[upload.Kind]int{
 	upload.Conflict:      exitConflict,
 	upload.Access:        exitAccess,
 	upload.NotFound:      exitNotFound,
+	upload.TooShort:      exitNotFound,
 	upload.SourceChanged: exitSourceChanged,
 	upload.Interrupted:   exitFailed, // by a signal: see stopped
 }
@@ -201,6 +202,8 @@ func aboutUpload(err error, f facts) problem {
 		p.hint = "check the credentials"
 	case upload.SourceChanged:
 		p.hint = "run it again when nobody writes to it, or with --on-change retry; --size-at-start is for files that only grow"
+	case upload.TooShort:
+		p.hint, p.code = "see whether what makes it has failed; --min-size says how many bytes are enough", "too-short"
 	case upload.NotFound:
 		if errors.As(err, &engine) {
 			p.hint = "--allow-empty uploads it all the same" // to the engine, nothing else is missing

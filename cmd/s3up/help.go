@@ -56,7 +56,7 @@ Exit codes:
     5  temporary (network, 5xx, throttling): run it again, it goes on where it stopped
     6  somebody else wrote the key meanwhile
     7  credentials or permission
-    8  not found, or an empty stream: the source, the bucket
+    8  not found: the source, the bucket; or a stream that is empty or shorter than it was to be
    10  stored and intact, but its ETag is not its MD5 (--require-md5 only)
    11  the source changed while it was read
    12  another run holds --lock

@@ -26,6 +26,7 @@ const (
 	Conflict                  // somebody else wrote the key, or a condition did not hold
 	Access                    // credentials or permission
 	NotFound                  // no such source or bucket, or an empty source where that is refused
+	TooShort                  // the source has fewer bytes than it was to have
 	SourceChanged             // the source changed while it was read
 	Interrupted               // the context was cancelled
 )

@@ -316,6 +316,24 @@ func TestLastingFaults(t *testing.T) {
 	}
 }
 
+// The store says that it has not got a part that it took: a file goes up once
+// more, a stream cannot.
+func TestLostPart(t *testing.T) {
+	for _, kind := range sources {
+		st := newStand(t, s3test.Options{})
+		data := random(3*KiB+5, "lost")
+		st.Fault(s3test.Fault{Op: "CompleteMultipartUpload", Do: s3test.Status, Code: "InvalidPart"})
+		r := st.upload(t, kind.of(t, data), "k")
+		if kind.name == aFile.name {
+			st.ends(t, r, "k", data, upload.SelfCopy)
+			notes(t, r, "the store has lost a part that it took: starting anew")
+		} else if upload.KindOf(r.Err) != upload.Other || r.Err == nil {
+			t.Errorf("error %v of kind %d, want %d", r.Err, upload.KindOf(r.Err), upload.Other)
+		}
+		st.nothingLeft(t, "k")
+	}
+}
+
 // A store whose ETags were seen to be MD5s cannot pass off others as opaque.
 func TestWrongBytesAreNotOpaque(t *testing.T) {
 	for _, size := range []int64{1000, 3*KiB + 5} {

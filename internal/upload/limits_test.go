@@ -125,7 +125,8 @@ func TestStreamOfExpectedSize(t *testing.T) {
 		"as expected":             {20 * KiB, 20 * KiB, 4 * MiB, 1, upload.Other}, // in parts of 1 MiB
 		"of equal parts":          {10 * KiB, 10 * KiB, 16 * KiB, 10, upload.Other},
 		"longer":                  {10*KiB + 1, 4 * KiB, 16 * KiB, 10, upload.Other},
-		"shorter":                 {3 * KiB, 10 * KiB, 16 * KiB, 3, upload.Other},
+		"shorter, in one piece":   {KiB, 10 * KiB, 16 * KiB, 0, upload.TooShort},
+		"shorter, in parts":       {9 * KiB, 10 * KiB, 16 * KiB, 0, upload.TooShort},
 		"more than memory allows": {20 * KiB, 20 * KiB, 16 * KiB, 0, upload.Usage},
 		"more than S3 allows":     {20 * KiB, 1 << 50, 16 * KiB, 0, upload.Usage},
 	} {
@@ -136,8 +137,12 @@ func TestStreamOfExpectedSize(t *testing.T) {
 				r.Limits.Parts, r.ExpectedSize, r.MaxMemory = 10, tt.expected, tt.memory
 			})
 			if tt.kind != upload.Other {
-				if upload.KindOf(r.Err) != tt.kind || st.Count("*") != 0 {
+				if upload.KindOf(r.Err) != tt.kind || tt.kind == upload.Usage && st.Count("*") != 0 {
 					t.Errorf("error %v of kind %d after %d requests, want %d", r.Err, upload.KindOf(r.Err), st.Count("*"), tt.kind)
+				}
+				st.nothingLeft(t, "k")
+				if st.object(t, "k") != nil {
+					t.Error("there is an object")
 				}
 				return
 			}
@@ -146,6 +151,28 @@ func TestStreamOfExpectedSize(t *testing.T) {
 				t.Errorf("%d parts, want %d", r.Parts, tt.parts)
 			}
 		})
+	}
+}
+
+// A source that is shorter than it has to be is not stored.
+func TestMinSize(t *testing.T) {
+	for _, kind := range sources {
+		for _, size := range []int64{KiB, 5 * KiB} {
+			st := newStand(t, s3test.Options{})
+			data := random(size, "least")
+			least := func(n int64) func(*run) { return func(r *run) { r.MinSize, r.ExpectedSize = n, 2*size } }
+			r := st.upload(t, kind.of(t, data), "k", least(size+1))
+			if upload.KindOf(r.Err) != upload.TooShort || r.Resumable {
+				t.Errorf("%s of %d: error %v of kind %d, want %d", kind.name, size, r.Err, upload.KindOf(r.Err), upload.TooShort)
+			}
+			if st.object(t, "k") != nil {
+				t.Errorf("%s of %d: there is an object", kind.name, size)
+			}
+			st.nothingLeft(t, "k")
+			if r := st.upload(t, kind.of(t, data), "k", least(size)); r.Err != nil {
+				t.Errorf("%s of %d: %v", kind.name, size, r.Err)
+			}
+		}
 	}
 }
 

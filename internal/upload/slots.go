@@ -30,6 +30,7 @@ type slots struct {
 	waiting  list.List
 	serial   int // of the newest request
 	calm     int // complaints about requests up to this serial have been heard
+	told     func(limit int, lowered bool)
 }
 
 type waiter struct {
@@ -44,11 +45,13 @@ type slot struct {
 	serial int
 }
 
-func newSlots(capacity int) *slots {
+// newSlots returns slots that call told when the limit was lowered, and when it
+// was raised again by another part.
+func newSlots(capacity int, told func(limit int, lowered bool)) *slots {
 	if capacity <= 0 {
 		capacity = DefaultSlots
 	}
-	return &slots{capacity: capacity, limit: max(capacity/4, min(weightPart, capacity))}
+	return &slots{capacity: capacity, limit: max(capacity/4, min(weightPart, capacity)), told: told}
 }
 
 // acquire waits for room. A request that weighs more than there is in all gets
@@ -99,7 +102,7 @@ func (s *slots) serve() {
 func (t *slot) release(success bool) {
 	s := t.s
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	before := s.limit
 	s.used -= t.weight
 	if success && s.limit < s.capacity {
 		s.credit += t.weight
@@ -109,7 +112,12 @@ func (t *slot) release(success bool) {
 			s.limit, s.credit = s.limit+1, 0
 		}
 	}
+	limit, again := s.limit, s.steady && s.limit/weightPart > before/weightPart
 	s.serve()
+	s.mu.Unlock()
+	if again {
+		s.told(limit, false)
+	}
 }
 
 // throttled is called when the store said SlowDown. Requests that were under
@@ -117,12 +125,16 @@ func (t *slot) release(success bool) {
 // heard again.
 func (s *slots) throttled() (limit int) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.steady = true
-	if s.used > 0 && s.calm >= s.serial {
-		return s.limit
+	before := s.limit
+	if s.used == 0 || s.calm < s.serial {
+		s.calm = s.serial
+		s.limit, s.credit = max(s.limit/2, 1), 0
 	}
-	s.calm = s.serial
-	s.limit, s.credit = max(s.limit/2, 1), 0
-	return s.limit
+	limit = s.limit
+	s.mu.Unlock()
+	if limit < before {
+		s.told(limit, true)
+	}
+	return limit
 }

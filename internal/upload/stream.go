@@ -266,6 +266,9 @@ func (t *transfer) runStream(ctx context.Context) error {
 		if size == 0 && !t.o.AllowEmpty {
 			return fail(NotFound, "%s is empty: nothing came before its end", t.src.name)
 		}
+		if err := t.tooShort(size); err != nil {
+			return err
+		}
 		t.o.Event(Event{Kind: Sized, Job: t.job, Size: size})
 		p := unitsPart(1, s.ahead, m.unit)
 		p.md5, _ = p.again(ctx)
@@ -475,6 +478,9 @@ func (t *transfer) sendStream(ctx context.Context, s *stream, up *upload, c stre
 	}
 	t.learned(cut{size, c.part}, parts, h.Whole())
 	t.o.Event(Event{Kind: Sized, Job: t.job, Size: size})
+	if short := t.tooShort(size); err == nil && short != nil {
+		return short
+	}
 	if err == nil && len(t.doubtful(up)) > 0 {
 		return fail(Integrity, "the ETags of some parts are not their MD5s, and a stream cannot be sent again")
 	}

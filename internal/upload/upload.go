@@ -49,7 +49,8 @@ type Options struct {
 	PartSize     int64 // bytes; default DefaultPartSize
 	Threshold    int64 // bytes; what is larger goes up in parts; default DefaultThreshold
 	MaxMemory    int64 // bytes that streams may hold; default DefaultMaxMemory
-	ExpectedSize int64 // bytes that a stream will have, as far as known
+	ExpectedSize int64 // bytes that a stream will have
+	MinSize      int64 // bytes that a source must have; default, of a stream, ExpectedSize
 	Slots        int   // capacity; default DefaultSlots
 
 	OnChange OnChange // default OnChangeFail
@@ -76,6 +77,10 @@ type Options struct {
 	// Event is told what happens; it is called from several goroutines at once
 	// and must not block. May be nil.
 	Event func(Event)
+	// Limit is told the bound on the requests in flight, of which a part takes
+	// four, when the store's complaints lowered it, and when it rises again. It
+	// is called as Event is. May be nil.
+	Limit func(limit int, lowered bool)
 }
 
 // An Uploader uploads files and streams. All its uploads share its slots and
@@ -107,6 +112,9 @@ func New(client Client, o Options) (*Uploader, error) {
 	if o.Event == nil {
 		o.Event = func(Event) {}
 	}
+	if o.Limit == nil {
+		o.Limit = func(int, bool) {}
+	}
 	if err := o.Limits.checkPart(o.PartSize); err != nil {
 		return nil, err
 	}
@@ -117,7 +125,7 @@ func New(client Client, o Options) (*Uploader, error) {
 	return &Uploader{
 		client:   client,
 		o:        o,
-		slots:    newSlots(o.Slots),
+		slots:    newSlots(o.Slots, o.Limit),
 		hashing:  make(chan struct{}, max(2, runtime.GOMAXPROCS(0))),
 		stream:   make(chan struct{}, 1),
 		opaque:   make(map[string]bool),
@@ -133,8 +141,7 @@ func setDefault[T comparable](field *T, value T) {
 }
 
 // Throttled is to be called when the store says that it gets too many requests:
-// it halves the number of those in flight. It returns the new bound, of which a
-// part takes four.
+// it halves the number of those in flight. It returns the new bound.
 func (u *Uploader) Throttled() (limit int) { return u.slots.throttled() }
 
 // A Job is one source and where it goes. The caller closes the source.
@@ -280,6 +287,9 @@ func (t *transfer) run(ctx context.Context) error {
 		}
 		return err
 	}
+	if err := t.tooShort(t.src.size); err != nil {
+		return err
+	}
 	if t.props.ContentType == "" {
 		sample, err := t.src.sample()
 		if err != nil {
@@ -295,6 +305,19 @@ func (t *transfer) run(ctx context.Context) error {
 		return err
 	}
 	return t.runParts(ctx, c)
+}
+
+// tooShort is the error for a source of that size, if it is shorter than it was
+// to be: its producer has died, most often.
+func (t *transfer) tooShort(size int64) error {
+	least := t.o.MinSize
+	if least == 0 && t.src.size < 0 {
+		least = t.o.ExpectedSize
+	}
+	if size >= least {
+		return nil
+	}
+	return fail(TooShort, "%s has %d bytes, less than the %d that it was to have", t.src.name, size, least)
 }
 
 // runPut sends a small file as one object.
@@ -331,8 +354,8 @@ func (t *transfer) runParts(ctx context.Context, c cut) error {
 		if err == nil {
 			return t.finishFile(ctx)
 		}
-		if errors.Is(err, errPartOnce) && !anew {
-			t.note("a part of the upload that was found differs, and the store takes no part twice: starting anew")
+		if why := outgrown(err); why != "" && !anew {
+			t.note("%s: starting anew", why)
 			t.startAnew()
 			continue
 		}
@@ -351,6 +374,18 @@ func (t *transfer) runParts(ctx context.Context, c cut) error {
 		t.note("the multipart upload was ended by somebody else: starting anew")
 		t.startAnew()
 	}
+}
+
+// outgrown says why an upload that was refused cannot come to anything, though
+// another one of the same parts can.
+func outgrown(err error) string {
+	switch {
+	case errors.Is(err, errPartOnce):
+		return "a part of the upload that was found differs, and the store takes no part twice"
+	case code(err) == "InvalidPart":
+		return "the store has lost a part that it took"
+	}
+	return ""
 }
 
 // finishFile finishes an object that was made of a file. When that fails for

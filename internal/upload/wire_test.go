@@ -5,6 +5,7 @@ import (
 	"crypto/md5"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -199,7 +200,19 @@ func TestObjectsInFlight(t *testing.T) {
 func TestThrottled(t *testing.T) {
 	var u *upload.Uploader
 	st := newStand(t, s3test.Options{}, func(c *store.Config) { c.OnThrottle = func() { u.Throttled() } })
-	u, err := upload.New(st.store.Client, st.options())
+	type limit struct {
+		n       int
+		lowered bool
+	}
+	var limits []limit
+	var mu sync.Mutex
+	o := st.options()
+	o.Limit = func(n int, lowered bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		limits = append(limits, limit{n, lowered})
+	}
+	u, err := upload.New(st.store.Client, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,5 +227,8 @@ func TestThrottled(t *testing.T) {
 	st.ends(t, r, "k", data, upload.SelfCopy)
 	if peak := st.Peak("UploadPart"); peak != 1 {
 		t.Errorf("%d parts in flight, want one at a time", peak)
+	}
+	if want := []limit{{8, true}, {4, true}, {2, true}, {1, true}, {4, false}}; !slices.Equal(limits, want) {
+		t.Errorf("the limits told are %v, want %v", limits, want)
 	}
 }
