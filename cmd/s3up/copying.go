@@ -89,13 +89,13 @@ func (c *copying) told() { c.out.talk("stopping; a second signal stops at once")
 func (c *copying) upload(ctx context.Context, tasks []*task) error {
 	var u *upload.Uploader
 	cfg := c.o.store
-	cfg.Attempts = upload.Attempts
-	cfg.OnThrottle = func() {
-		limit := u.Throttled()
-		if c.o.verbose {
-			c.out.talk("the store asks for fewer requests: %s from now on", plural(limit, "slot"))
-		}
+	files, slots := shareOut(min(len(tasks), fileWorkers), cfg.Connections, descriptors())
+	if slots < cfg.Connections && c.o.verbose {
+		c.out.talk("only %d files may be open (ulimit -n): %s at once, %s", descriptors(), plural(files, "file"), plural(slots, "slot"))
 	}
+	cfg.Connections = slots
+	cfg.Attempts = upload.Attempts
+	cfg.OnThrottle = func() { u.Throttled() }
 	cfg.OnSkew = func(ahead time.Duration) {
 		note := clockNote(ahead)
 		c.mu.Lock()
@@ -115,7 +115,17 @@ func (c *copying) upload(ctx context.Context, tasks []*task) error {
 	show := newProgress(c.o, c.out, tasks)
 	defer show.stop()
 	options := c.o.upload
+	options.Slots = slots
 	options.ServerMD5 = s.AWS
+	options.Limit = func(limit int, lowered bool) {
+		switch {
+		case !c.o.verbose:
+		case lowered:
+			c.out.talk("the store asks for fewer requests: %s from now on", plural(limit, "slot"))
+		default:
+			c.out.talk("it goes well: %s again", plural(limit, "slot"))
+		}
+	}
 	options.Event = func(e upload.Event) {
 		if e.Kind == upload.Noted {
 			c.note(tasks, e)
@@ -132,7 +142,7 @@ func (c *copying) upload(ctx context.Context, tasks []*task) error {
 		}
 	}
 	var workers errgroup.Group
-	workers.SetLimit(fileWorkers)
+	workers.SetLimit(files)
 	for _, t := range tasks {
 		workers.Go(func() error {
 			c.report(t, c.one(ctx, u, t))

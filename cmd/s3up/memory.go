@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"io/fs"
+	"math"
 	"os"
 	"path"
 	"runtime/debug"
@@ -19,13 +20,16 @@ const minMemory = 10 << 20
 const besideStreams = 48 << 20
 
 // defaultMemory is what streams may take if nobody says: a quarter of the memory
-// that the control group allows, at most 256 MiB.
+// that the control group allows, what GOMEMLIMIT leaves, at most 256 MiB.
 func defaultMemory(root fs.FS) int64 {
-	limit, ok := cgroupLimit(root)
-	if !ok {
-		return upload.DefaultMaxMemory
+	most := int64(upload.DefaultMaxMemory)
+	if limit, ok := cgroupLimit(root); ok {
+		most = min(most, limit/4)
 	}
-	return max(min(limit/4, upload.DefaultMaxMemory), minMemory)
+	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 {
+		most = min(most, limit-besideStreams)
+	}
+	return max(most, minMemory)
 }
 
 // cgroupLimit returns the memory limit of the process's control group or of one

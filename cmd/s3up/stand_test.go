@@ -24,6 +24,7 @@ import (
 
 	"s3up/internal/etag"
 	"s3up/internal/s3test"
+	"s3up/internal/store"
 )
 
 // A stand is the store that a script runs against: an s3test server, or a real
@@ -259,7 +260,7 @@ func (st *stand) objects(*testscript.TestScript, []string) (string, error) {
 
 func (st *stand) uploads(_ *testscript.TestScript, args []string) (string, error) {
 	ctx := context.Background()
-	list, err := st.client.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &st.bucket, Prefix: &args[0]})
+	list, err := st.listUploads(ctx, args[0])
 	if err != nil {
 		return "", err
 	}
@@ -279,6 +280,16 @@ func (st *stand) uploads(_ *testscript.TestScript, args []string) (string, error
 		fmt.Fprintf(&b, "%d parts, %d bytes\n", len(parts.Parts), bytes)
 	}
 	return b.String(), nil
+}
+
+// listUploads lists unfinished uploads. That there never was one in the bucket is
+// no error, though rclone serve s3 says so.
+func (st *stand) listUploads(ctx context.Context, prefix string) (*s3.ListMultipartUploadsOutput, error) {
+	list, err := st.client.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &st.bucket, Prefix: &prefix})
+	if store.Code(err) == "NoSuchUpload" {
+		return new(s3.ListMultipartUploadsOutput), nil
+	}
+	return list, err
 }
 
 func (st *stand) put(ts *testscript.TestScript, args []string) (string, error) {
@@ -335,7 +346,7 @@ func (st *stand) awaitParts(_ *testscript.TestScript, args []string) (string, er
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	for {
-		list, err := st.client.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &st.bucket, Prefix: &args[0]})
+		list, err := st.listUploads(ctx, args[0])
 		if err != nil {
 			return "", err
 		}
