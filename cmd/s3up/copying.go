@@ -46,14 +46,8 @@ func (p *program) cp(o cpOptions) (int, error) {
 	c := &copying{
 		program: p, o: o, start: time.Now(),
 		out:   &output{stdout: p.stdout, stderr: p.stderr, quiet: o.quiet},
-		facts: facts{bucket: o.bucket, region: o.store.Region, again: shellLine(p.argv), given: make(map[string]string)},
+		facts: facts{bucket: o.bucket, region: o.store.Region, again: shellLine(p.argv), given: o.given()},
 		exits: make(map[int]int),
-	}
-	if o.store.Endpoint != "" {
-		c.facts.given["endpoint"] = "--endpoint-url"
-	}
-	if o.store.Profile != "" {
-		c.facts.given["profile"] = "--profile"
 	}
 	if len(wrong) > 0 {
 		for i, t := range tasks {
@@ -81,6 +75,24 @@ func (p *program) cp(o cpOptions) (int, error) {
 	return c.finish(ctx), nil
 }
 
+// given returns the flags whose values a store.ConfigError may be about, by what
+// it calls them.
+func (o *cpOptions) given() map[string]string {
+	given := make(map[string]string)
+	for _, flag := range []struct{ value, what, name string }{
+		{o.store.Endpoint, "endpoint", "--endpoint-url"},
+		{o.store.Profile, "profile", "--profile"},
+		{o.store.CABundle, "CA bundle", "--ca-bundle"},
+		{o.store.ClientCert, "client certificate", "--client-cert"},
+		{o.store.ClientCert, "client key", "--client-key"}, // which may be missing
+	} {
+		if flag.value != "" {
+			given[flag.what] = flag.name
+		}
+	}
+	return given
+}
+
 // told answers the first signal.
 func (c *copying) told() { c.out.talk("stopping; a second signal stops at once") }
 
@@ -105,6 +117,9 @@ func (c *copying) upload(ctx context.Context, tasks []*task) error {
 	}
 	if c.o.verbose {
 		cfg.OnAttempt = func(a store.Attempt) { c.out.talk("%s", attemptLine(a)) }
+	}
+	if cfg.NoVerifyTLS {
+		c.out.talk("warning: --no-verify-ssl: whoever is between here and the store can read and change what is sent")
 	}
 	s, err := store.Open(ctx, cfg)
 	if err != nil {

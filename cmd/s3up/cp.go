@@ -45,6 +45,7 @@ const (
 
 // newCpOptions reads the flags. Each is checked before anything is sent.
 func newCpOptions(c *cli.Context) (cpOptions, error) {
+	const fileName = "the name of a file"
 	v := &values{c: c}
 	o := cpOptions{
 		store: store.Config{
@@ -52,6 +53,10 @@ func newCpOptions(c *cli.Context) (cpOptions, error) {
 			Region:       v.word("region", "the name of a region, such as eu-central-1"),
 			Profile:      v.text("profile", "the name of a profile"),
 			Addressing:   v.choice("addressing-style", "auto", "path", "virtual"),
+			CABundle:     v.text("ca-bundle", fileName),
+			ClientCert:   v.text("client-cert", fileName),
+			ClientKey:    v.text("client-key", fileName),
+			NoVerifyTLS:  c.Bool("no-verify-ssl"),
 			Connections:  v.number("concurrency", defaultSlots, maxSlots),
 			StallTimeout: v.duration("stall-timeout", defaultStall, shortestPatience),
 			RetryFor:     v.duration("retry-for", defaultRetry, shortestPatience),
@@ -78,7 +83,7 @@ func newCpOptions(c *cli.Context) (cpOptions, error) {
 			StorageClass: types.StorageClass(v.word("storage-class", "a storage class, such as STANDARD_IA")),
 		},
 		requireMD5: c.Bool("require-md5"),
-		lock:       v.text("lock", "the name of a file"),
+		lock:       v.text("lock", fileName),
 		json:       c.Bool("json"),
 		quiet:      c.Bool("quiet"),
 		verbose:    c.Bool("verbose"),
@@ -94,6 +99,10 @@ func newCpOptions(c *cli.Context) (cpOptions, error) {
 		return o, v.err
 	case o.quiet && o.verbose:
 		return o, usagef("", "-q and -v contradict each other")
+	case o.store.NoVerifyTLS && o.store.CABundle != "":
+		return o, usagef("leave one of them out", "--ca-bundle and --no-verify-ssl contradict each other")
+	case o.store.ClientKey != "" && o.store.ClientCert == "":
+		return o, usagef("add --client-cert FILE", "--client-key needs its certificate")
 	}
 	return o, o.arguments(c.Args().Slice())
 }

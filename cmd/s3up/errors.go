@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/aws/smithy-go"
 
@@ -124,8 +125,10 @@ func aboutRun(err error, f facts) (problem, bool) {
 func aboutSetup(err error, f facts) (problem, bool) {
 	var config *store.ConfigError
 	switch {
-	case errors.As(err, &config) && f.given[config.What] != "":
+	case errors.As(err, &config) && f.given[config.What] != "" && config.Value != "":
 		return problem{why: fmt.Sprintf("%s %s: %v", f.given[config.What], quoted(config.Value), config.Err), exit: exitUsage}, true
+	case errors.As(err, &config) && f.given[config.What] != "":
+		return problem{why: fmt.Sprintf("%s %v", f.given[config.What], config.Err), exit: exitUsage}, true
 	case errors.As(err, &config):
 		return problem{why: config.Error(), hint: configHints[config.What], exit: exitUsage}, true
 	case errors.Is(err, store.ErrNoCredentials):
@@ -139,37 +142,77 @@ func aboutSetup(err error, f facts) (problem, bool) {
 var configHints = map[string]string{
 	"endpoint":          "check AWS_ENDPOINT_URL and the profile's endpoint_url",
 	"profile":           "check AWS_PROFILE and ~/.aws/config",
+	"AWS_CA_BUNDLE":     "correct it, unset it, or use --ca-bundle FILE",
 	"AWS configuration": "check AWS_CONFIG_FILE and ~/.aws/config",
 }
 
 // aboutConnection knows why no answer came.
 func aboutConnection(err error, f facts) (problem, bool) {
-	var (
-		unknown  x509.UnknownAuthorityError
-		invalid  x509.CertificateInvalidError
-		hostname x509.HostnameError
-		record   tls.RecordHeaderError
-		gaveUp   *store.GaveUp
-	)
-	switch {
-	case errors.As(err, &unknown), errors.As(err, &invalid):
-		return problem{why: "the store's certificate is not trusted: " + rootCause(err), exit: exitUsage,
-			hint: "AWS_CA_BUNDLE=FILE names a file with the certificate of its authority"}, true
-	case errors.As(err, &hostname):
-		return problem{why: "the store's certificate is for another host: " + rootCause(err), exit: exitUsage,
-			hint: "check --endpoint-url, or use --addressing-style path"}, true
-	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
-		return problem{why: "the endpoint does not speak https", hint: "use http:// in --endpoint-url", exit: exitUsage}, true
-	case !errors.As(err, &gaveUp):
+	if p, ok := aboutTLS(err); ok {
+		return p, true
+	}
+	var gaveUp *store.GaveUp
+	if !errors.As(err, &gaveUp) {
 		return problem{}, false
 	}
 	cause := reason(gaveUp.Last, operation(err))
+	if !gaveUp.Answered && gaveUp.NoCert {
+		return problem{why: fmt.Sprintf("%s has not answered in %v, and asks for a client certificate: %s", gaveUp.Host, gaveUp.After, cause),
+			hint: "add --client-cert FILE", exit: exitTemporary}, true
+	}
 	if !gaveUp.Answered {
 		return problem{why: fmt.Sprintf("%s has not answered in %v: %s", gaveUp.Host, gaveUp.After, cause), exit: exitTemporary,
 			hint: "check --endpoint-url and the network"}, true
 	}
 	return problem{why: fmt.Sprintf("no progress with %s for %v: %s", gaveUp.Host, gaveUp.After, cause), exit: exitTemporary,
 		hint: goOn(f), goesOn: true}, true
+}
+
+// aboutTLS knows why the store and this machine do not trust each other. None of
+// it is mended by trying again.
+func aboutTLS(err error) (problem, bool) {
+	var (
+		verification *tls.CertificateVerificationError
+		unknown      x509.UnknownAuthorityError
+		invalid      x509.CertificateInvalidError
+		hostname     x509.HostnameError
+		client       *store.ClientCertError
+		record       tls.RecordHeaderError
+	)
+	p := problem{exit: exitUsage}
+	switch {
+	case errors.As(err, &unknown):
+		p.why = "the store's certificate is not trusted: " + rootCause(err)
+		p.hint = "--ca-bundle FILE (or AWS_CA_BUNDLE) names a file with the certificate of its authority"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && invalid.Cert != nil:
+		p.why, p.hint = whenValid(invalid.Cert, time.Now()), "have it renewed, or check this machine's clock"
+	case errors.As(err, &hostname):
+		p.why = "the store's certificate is for another host: " + rootCause(err)
+		p.hint = "check --endpoint-url, or use --addressing-style path"
+	case errors.As(err, &invalid), errors.As(err, &verification):
+		p.why, p.hint = "the store's certificate is not valid: "+rootCause(err), "have it replaced"
+	case errors.As(err, &client) && client.Given:
+		p.why, p.hint = client.Error(), "check --client-cert"
+	case errors.As(err, &client):
+		p.why, p.hint = client.Error(), "add --client-cert FILE"
+	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
+		p.why, p.hint = "the endpoint does not speak https", "use http:// in --endpoint-url"
+	default:
+		return p, false
+	}
+	return p, true
+}
+
+// whenValid says what is wrong with the dates of a certificate.
+func whenValid(c *x509.Certificate, now time.Time) string {
+	whose := "the store's certificate"
+	if c.IsCA {
+		whose = "the certificate of the store's authority"
+	}
+	if now.Before(c.NotBefore) {
+		return whose + " is not valid before " + c.NotBefore.UTC().Format(time.DateTime) + " UTC"
+	}
+	return whose + " expired on " + c.NotAfter.UTC().Format(time.DateTime) + " UTC"
 }
 
 // aboutSource knows what is wrong with a file.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -32,6 +33,9 @@ func call(op string, status int, err error) error {
 func answer(op string, status int, code, message string) error {
 	return call(op, status, &smithy.GenericAPIError{Code: code, Message: message})
 }
+
+// untrusted wraps what is wrong with a certificate as crypto/tls does.
+func untrusted(err error) error { return &tls.CertificateVerificationError{Err: err} }
 
 func TestExplain(t *testing.T) {
 	refused := &url.Error{Op: "Put", URL: "http://h/", Err: &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}}
@@ -64,7 +68,21 @@ func TestExplain(t *testing.T) {
 			hint: "what was sent is kept, go on with: s3up cp f s3://b/k"},
 		{err: call("PutObject", 0, &url.Error{Op: "Put", URL: "https://h/", Err: x509.UnknownAuthorityError{}}), exit: 2, code: "usage",
 			why:  "the store's certificate is not trusted: x509: certificate signed by unknown authority",
-			hint: "AWS_CA_BUNDLE=FILE names a file with the certificate of its authority"},
+			hint: "--ca-bundle FILE (or AWS_CA_BUNDLE) names a file with the certificate of its authority"},
+		{err: call("PutObject", 0, &url.Error{Op: "Put", URL: "https://h/", Err: untrusted(x509.CertificateInvalidError{
+			Reason: x509.Expired, Cert: &x509.Certificate{NotAfter: time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)}})}), exit: 2, code: "usage",
+			why: "the store's certificate expired on 2020-01-02 03:04:05 UTC", hint: "have it renewed, or check this machine's clock"},
+		{err: call("PutObject", 0, untrusted(x509.CertificateInvalidError{Reason: x509.Expired,
+			Cert: &x509.Certificate{IsCA: true, NotBefore: time.Date(2220, 1, 2, 3, 4, 5, 0, time.UTC)}})), exit: 2, code: "usage",
+			why:  "the certificate of the store's authority is not valid before 2220-01-02 03:04:05 UTC",
+			hint: "have it renewed, or check this machine's clock"},
+		{err: call("PutObject", 0, untrusted(errors.New("x509: it is on a list"))), exit: 2, code: "usage",
+			why: "the store's certificate is not valid: x509: it is on a list", hint: "have it replaced"},
+		{err: call("UploadPart", 0, &store.ClientCertError{Given: true, Reason: "expired certificate"}), resumable: true, exit: 2, code: "usage",
+			why:  "the store does not accept the client certificate: expired certificate",
+			hint: "check --client-cert; what was sent is kept, go on with: s3up cp f s3://b/k"},
+		{err: call("HeadObject", 0, &store.GaveUp{Host: "h", After: 15 * time.Second, NoCert: true, Last: syscall.ECONNRESET}), exit: 5, code: "temporary",
+			why: "h has not answered in 15s, and asks for a client certificate: connection reset by peer", hint: "add --client-cert FILE"},
 		{err: call("PutObject", 0, &url.Error{Op: "Put", URL: "https://h/", Err: http.ErrSchemeMismatch}), exit: 2, code: "usage",
 			why: "the endpoint does not speak https", hint: "use http:// in --endpoint-url"},
 		{err: fmt.Errorf("%w: %w", store.ErrNoCredentials, answer("AssumeRole", 403, "AccessDenied", "Not you.")), exit: 7, code: "AccessDenied",

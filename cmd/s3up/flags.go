@@ -15,10 +15,11 @@ import (
 )
 
 // Groups of flags, in the order in which help shows them.
-var flagGroups = []string{groupWhere, groupSent, groupResume, groupObject, groupETag, groupOutput}
+var flagGroups = []string{groupWhere, groupTLS, groupSent, groupResume, groupObject, groupETag, groupOutput}
 
 const (
 	groupWhere  = "Where"
+	groupTLS    = "TLS"
 	groupSent   = "How it is cut and sent"
 	groupResume = "After a failure"
 	groupObject = "What the object carries"
@@ -38,6 +39,11 @@ func cpFlags() []cli.Flag {
 		text(groupWhere, "region", "NAME", "else AWS_REGION, the profile's, us-east-1"),
 		text(groupWhere, "profile", "NAME", "of the AWS configuration; else AWS_PROFILE, default"),
 		text(groupWhere, "addressing-style", "STYLE", "auto, path or virtual: where the bucket's name stands (default auto)"),
+
+		text(groupTLS, "ca-bundle", "FILE", "PEM certificates of the authorities to trust, and of no others; else\nAWS_CA_BUNDLE, the profile's, the system's"),
+		text(groupTLS, "client-cert", "FILE", "a PEM certificate for stores that ask for one (mutual TLS)"),
+		text(groupTLS, "client-key", "FILE", "its PEM key, without a passphrase; else in the same file"),
+		toggle(groupTLS, "no-verify-ssl", "take any certificate: the store may then be somebody else"),
 
 		text(groupSent, "multipart-threshold", "SIZE", "what is larger goes up in parts (default 64MiB)"),
 		text(groupSent, "part-size", "SIZE", "5MiB to 5GiB (default 16MiB; grows so that 10,000 parts are enough)"),

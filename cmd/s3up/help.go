@@ -38,6 +38,7 @@ Examples:
   s3up cp --json app.zip s3://ci/app.zip | jq .etag  for scripts
   s3up cp --lock /run/lock/dump -q db.dump s3://b/   for cron: never two at once
   s3up cp --endpoint-url http://localhost:9000 db.dump s3://backups/db.dump
+  s3up cp --endpoint-url https://10.0.0.7:9000 --ca-bundle ca.pem db.dump s3://backups/db.dump
 
 A file above --multipart-threshold goes up in parts, and is then copied onto itself on the server:
 that makes its ETag the MD5 of its bytes. A run that was ended leaves the parts that were sent, and

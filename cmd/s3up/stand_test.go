@@ -185,7 +185,7 @@ type s3Command struct {
 //	s3 reset                      count anew
 //	s3 bucketIn NAME REGION       make another bucket
 //	s3 versions KEY               ETags of all versions of a key
-//	s3 tls                        use a new server that speaks https; CA_FILE is its certificate
+//	s3 tls [WHAT...]              use a new server that speaks https as 127.0.0.1, see tls
 var s3Commands = map[string]s3Command{
 	"object":  {1, false, (*stand).object},
 	"objects": {0, false, (*stand).objects},
@@ -441,8 +441,43 @@ func (st *stand) versions(_ *testscript.TestScript, args []string) (string, erro
 	return b.String(), nil
 }
 
-func (st *stand) tls(ts *testscript.TestScript, _ []string) (string, error) {
-	server, err := s3test.Start(s3test.Options{TLS: true})
+// tls sets CA_FILE to the server's authority; CLIENT_CERT and CLIENT_KEY to a
+// client certificate of the same, and STRANGER_CERT and STRANGER_KEY to one of
+// another authority. The server's certificate can be expired or for other-host,
+// and the server can demand one of its authority from clients: mutual.
+func (st *stand) tls(ts *testscript.TestScript, args []string) (string, error) {
+	cert := s3test.Cert{Hosts: []string{"127.0.0.1"}}
+	o := s3test.Options{TLS: true}
+	issue := func(names ...string) (*s3test.CA, []*s3test.Pair) {
+		dir, err := os.MkdirTemp(ts.Getenv("WORK"), "tls-")
+		ts.Check(err)
+		ca, err := s3test.NewCA(dir)
+		ts.Check(err)
+		var pairs []*s3test.Pair
+		for _, name := range names {
+			c := s3test.Cert{}
+			if name == "server" {
+				c = cert
+			}
+			pair, err := ca.Issue(name, c)
+			ts.Check(err)
+			pairs = append(pairs, pair)
+		}
+		return ca, pairs
+	}
+	if slices.Contains(args, "expired") {
+		cert.Until = time.Now().Add(-time.Hour)
+	}
+	if slices.Contains(args, "other-host") {
+		cert.Hosts = []string{"store.example"}
+	}
+	ca, pairs := issue("server", "client")
+	_, strangers := issue("stranger")
+	if slices.Contains(args, "mutual") {
+		o.ClientCAs = ca.Pool()
+	}
+	o.Certificate = &pairs[0].Certificate
+	server, err := s3test.Start(o)
 	if err != nil {
 		return "", err
 	}
@@ -450,7 +485,11 @@ func (st *stand) tls(ts *testscript.TestScript, _ []string) (string, error) {
 	server.CreateBucket(st.bucket)
 	st.use(server)
 	ts.Setenv("AWS_ENDPOINT_URL", server.URL())
-	ts.Setenv("CA_FILE", server.CAFile())
+	ts.Setenv("CA_FILE", ca.File())
+	ts.Setenv("CLIENT_CERT", pairs[1].CertFile)
+	ts.Setenv("CLIENT_KEY", pairs[1].KeyFile)
+	ts.Setenv("STRANGER_CERT", strangers[0].CertFile)
+	ts.Setenv("STRANGER_KEY", strangers[0].KeyFile)
 	return "", nil
 }
 

@@ -1,7 +1,6 @@
 package s3test
 
 import (
-	"crypto/tls"
 	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -62,8 +61,8 @@ func (s *Server) Client(optFns ...func(*s3.Options)) *s3.Client {
 		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
 		RetryMaxAttempts:           1,
 		HTTPClient: awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-			if s.tls != nil {
-				t.TLSClientConfig = &tls.Config{RootCAs: s.tls.pool}
+			if s.o.TLS {
+				t.TLSClientConfig = s.clientTLS()
 			}
 		}),
 	}, optFns...)

@@ -1,6 +1,8 @@
 package s3test
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"reflect"
 	"sort"
@@ -43,7 +45,13 @@ type Options struct {
 	// that Close removes. Empty: everything stays in memory.
 	Dir string
 
-	TLS   bool // https with a self-made certificate, see CertPool and CAFile
+	// TLS is https, with a certificate of an authority of the server's own (see
+	// CertPool and CAFile) unless there is a Certificate.
+	TLS         bool
+	Certificate *tls.Certificate
+	ClientCAs   *x509.CertPool // if set, clients must show a certificate of one of these
+	MaxTLS      uint16         // the highest version, such as tls.VersionTLS12; 0: any
+
 	HTTP2 bool // offer HTTP/2 as well (with TLS); faults then end streams, not connections
 
 	// Now is the server's clock: Date, Initiated, LastModified and the age of

@@ -29,8 +29,8 @@ type Server struct {
 	o    Options
 	http *http.Server
 	ln   net.Listener
-	tls  *certificate
-	dir  string        // for bodies and the CA file; "" if neither is wanted
+	ca   *CA           // that issued the server's certificate; nil if it is from elsewhere
+	dir  string        // for bodies and certificates; "" if neither is wanted
 	done chan struct{} // closed by Close: whoever waits lets go
 	wg   sync.WaitGroup
 	once sync.Once
@@ -94,12 +94,11 @@ func Listen(addr string, o Options) (*Server, error) {
 	s.http.Protocols.SetHTTP1(true)
 	s.http.Protocols.SetHTTP2(o.HTTP2)
 	if o.TLS {
-		if s.tls, err = newCertificate(s.dir, o.Domain); err != nil {
+		if err = s.setUpTLS(); err != nil {
 			ln.Close()
 			os.RemoveAll(s.dir)
 			return nil, err
 		}
-		s.http.TLSConfig = s.tls.config
 	}
 	s.wg.Go(func() {
 		if o.TLS {

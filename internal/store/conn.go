@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -31,6 +33,10 @@ const (
 // is movement too. A kernel may hold megabytes, minutes on a slow line.
 //
 // Under TLS, which writes record by record, the writes of a body are gathered.
+//
+// A peer that resets the connection while a body is written to it has often said
+// why. What has arrived of that is kept for the reader before the failure to
+// write is reported, which makes net/http close the connection.
 type conn struct {
 	net.Conn
 	blocks *sync.Pool // of *[block]byte
@@ -39,10 +45,14 @@ type conn struct {
 	gather  *[block]byte
 	held    int // bytes in gather
 
+	reading sync.Mutex // after writing, before mu
+	late    []byte     // read from a connection that was reset
+
 	mu      sync.Mutex
 	phase   phase
 	owner   *exchange
 	closing bool
+	closed  bool
 	failure error // the connection is dead
 	read    watch
 	write   watch
@@ -74,12 +84,16 @@ type exchange struct {
 	send, wait time.Duration
 	gather     bool // below is TLS, and a body worth it
 	conn       atomic.Pointer[conn]
+	tls        atomic.Pointer[tls.Conn] // above conn, if it is there
 }
 
 func (x *exchange) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) {
 			if c := unwrap(info.Conn); c != nil {
+				if t, ok := info.Conn.(*tls.Conn); ok {
+					x.tls.Store(t)
+				}
 				x.conn.Store(c)
 				c.take(x)
 			}
@@ -95,6 +109,17 @@ func (x *exchange) trace() *httptrace.ClientTrace {
 			}
 		},
 	}
+}
+
+// lastWord returns what ended the connection as TLS has it, once net/http has
+// closed it; else nil. What net/http reports may be what it met first.
+func (x *exchange) lastWord() error {
+	c, t := x.conn.Load(), x.tls.Load()
+	if t == nil || !c.isClosed() {
+		return nil // it might wait
+	}
+	_, err := t.Read(make([]byte, 1))
+	return err
 }
 
 // unwrap finds the conn below TLS, of which there are two layers through a
@@ -207,6 +232,13 @@ func (c *conn) moved() {
 }
 
 func (c *conn) Read(p []byte) (int, error) {
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	if len(c.late) > 0 {
+		n := copy(p, c.late)
+		c.late = c.late[n:]
+		return n, nil
+	}
 	c.mu.Lock()
 	if c.phase == opening || c.phase == waiting {
 		c.watchRead()
@@ -290,6 +322,9 @@ func (c *conn) push(p []byte) (int, error) {
 		if n > 0 {
 			c.moved()
 		}
+		if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+			c.keepLate()
+		}
 		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return done, err
 		}
@@ -297,6 +332,30 @@ func (c *conn) push(p []byte) (int, error) {
 			return done, c.fail(stall)
 		}
 	}
+}
+
+// keepLate reads what is left on a connection that was reset; that cannot wait,
+// nor can a reader that is at it.
+func (c *conn) keepLate() {
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	buf := make([]byte, record)
+	n, _ := c.Conn.Read(buf)
+	c.late = append(c.late, buf[:n]...)
+}
+
+// Close is what net/http does when it is through with a connection.
+func (c *conn) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	return c.Conn.Close()
+}
+
+func (c *conn) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
 }
 
 func (c *conn) fail(err error) error {

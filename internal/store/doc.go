@@ -24,6 +24,12 @@
 // and the call is tried again. CompleteMultipartUpload and the copies may stay
 // silent for minutes while the store works; they have [Config.LongStallTimeout].
 //
+// # TLS
+//
+// Certificates are verified, by the authorities of [Config.CABundle] if there is
+// one. A certificate of the store that does not hold, and a [*ClientCertError],
+// which is the store's verdict on ours, end a call at once.
+//
 // # Bodies
 //
 // Bodies of PutObject and UploadPart are sent as they are: no chunked framing,

@@ -21,7 +21,9 @@ var ErrNoCredentials = errors.New("no credentials")
 
 // ConfigError is a mistake in the configuration; nothing was sent.
 type ConfigError struct {
-	What  string // "endpoint", "addressing style", "profile", "AWS configuration"
+	// What is "endpoint", "addressing style", "profile", "CA bundle",
+	// "AWS_CA_BUNDLE", "client certificate", "client key" or "AWS configuration".
+	What  string
 	Value string // what was given, if it is one value
 	Err   error
 }
@@ -40,6 +42,7 @@ type GaveUp struct {
 	Host     string        // that was asked; "" if it did not come to that
 	After    time.Duration // the patience there was
 	Answered bool          // false: it has never answered anything
+	NoCert   bool          // it asked for a client certificate, and there is none
 	Last     error         // what the last attempt met
 }
 
@@ -62,6 +65,20 @@ type StallError struct{ For time.Duration }
 func (e *StallError) Error() string   { return fmt.Sprintf("no byte moved for %v", e.For) }
 func (e *StallError) Timeout() bool   { return true }
 func (e *StallError) Temporary() bool { return true }
+
+// ClientCertError ends a connection on which the store asked for a client
+// certificate and did not accept what it got. It is not tried again.
+type ClientCertError struct {
+	Given  bool   // one was shown
+	Reason string // the store's: "unknown certificate authority"
+}
+
+func (e *ClientCertError) Error() string {
+	if !e.Given {
+		return "the store asks for a client certificate: " + e.Reason
+	}
+	return "the store does not accept the client certificate: " + e.Reason
+}
 
 // BodyError says that the body of a request could not be read to its end: the
 // trouble is with the source. It is not tried again.
@@ -138,6 +155,7 @@ func neverMends(err error) bool {
 	var host x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	var record tls.RecordHeaderError
+	var client *ClientCertError
 	return errors.As(err, &cert) || errors.As(err, &unknown) || errors.As(err, &host) || errors.As(err, &invalid) ||
-		errors.As(err, &record) || errors.Is(err, http.ErrSchemeMismatch)
+		errors.As(err, &record) || errors.As(err, &client) || errors.Is(err, http.ErrSchemeMismatch)
 }

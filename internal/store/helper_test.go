@@ -109,13 +109,16 @@ func open(t *testing.T, url string, change ...func(*Config)) (*Store, *log) {
 	return s, l
 }
 
+// discard is for what servers say of clients that gave up.
+var discard = stdlog.New(io.Discard, "", 0)
+
 // serve runs a server for the test; over https it offers HTTP/2. Handlers that
 // wait do so for the channel, which is closed when the test ends.
 func serve(t *testing.T, https bool, handler func(w http.ResponseWriter, r *http.Request, end <-chan struct{})) *httptest.Server {
 	t.Helper()
 	end := make(chan struct{})
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler(w, r, end) }))
-	srv.Config.ErrorLog = stdlog.New(io.Discard, "", 0)
+	srv.Config.ErrorLog = discard
 	if https {
 		srv.EnableHTTP2 = true
 		srv.StartTLS()

@@ -147,7 +147,7 @@ func TestConfigErrors(t *testing.T) {
 		"environment":   {map[string]string{"AWS_ENDPOINT_URL": "localhost:1"}, Config{}, `endpoint "localhost:1": must be a URL that starts with https:// or http://`},
 		"profile":       {nil, Config{Profile: "nope"}, `profile "nope": not found in the AWS configuration files`},
 		"AWS_PROFILE":   {map[string]string{"AWS_PROFILE": "nope"}, Config{}, `profile "nope": not found in the AWS configuration files`},
-		"no CA bundle":  {map[string]string{"AWS_CA_BUNDLE": "/nonexistent"}, Config{}, `AWS configuration: `},
+		"no CA bundle":  {map[string]string{"AWS_CA_BUNDLE": "/nonexistent"}, Config{}, `AWS_CA_BUNDLE "/nonexistent": no such file or directory`},
 		"broken config": {map[string]string{"AWS_CONFIG_FILE": "/"}, Config{}, `AWS configuration: `},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -39,6 +39,7 @@ func fullJitter(attempt int, _ error) time.Duration {
 type calls struct {
 	cfg      Config
 	patience *patience
+	identity *identity
 	creds    aws.CredentialsProvider
 
 	skewed sync.Once // OnSkew was told
@@ -215,7 +216,7 @@ func (c *call) RetryDelay(attempt int, err error) (time.Duration, error) {
 		c.trouble, left = now, whole
 	}
 	if left <= 0 {
-		return 0, &GaveUp{Host: c.host, After: whole, Answered: answered, Last: err}
+		return 0, &GaveUp{Host: c.host, After: whole, Answered: answered, NoCert: c.identity.missing(), Last: err}
 	}
 	delay := max(c.cfg.Backoff(attempt, err), retryAfter(err, c.patience.now()))
 	return min(delay, left), nil

@@ -320,7 +320,7 @@ func TestLongAttemptsAreNotTrouble(t *testing.T) {
 		now := time.Now()
 		p := newPatience(Config{FirstAnswer: time.Second, RetryFor: time.Minute}, func() time.Time { return now })
 		p.answer()
-		c := &call{calls: &calls{cfg: Config{Backoff: func(int, error) time.Duration { return 0 }}, patience: p}}
+		c := &call{calls: &calls{identity: new(identity), cfg: Config{Backoff: func(int, error) time.Duration { return 0 }}, patience: p}}
 		again := 0
 		for {
 			c.begun, c.body = now, &body{}
@@ -484,7 +484,7 @@ func TestRetryAfter(t *testing.T) {
 		p := newPatience(Config{}.withDefaults(), func() time.Time { return now })
 		p.begin()
 		p.answer()
-		c := &call{calls: &calls{cfg: Config{Backoff: func(int, error) time.Duration { return 2 * time.Second }}, patience: p}, trouble: now}
+		c := &call{calls: &calls{identity: new(identity), cfg: Config{Backoff: func(int, error) time.Duration { return 2 * time.Second }}, patience: p}, trouble: now}
 		if got, err := c.RetryDelay(1, err); got != max(want, 2*time.Second) || err != nil {
 			t.Errorf("Retry-After: %s: waits %v, %v", v, got, err)
 		}

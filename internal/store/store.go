@@ -25,6 +25,15 @@ type Config struct {
 	Profile    string // "" = AWS_PROFILE, else default
 	Addressing string // "auto" (also ""), "path" or "virtual"; see [Open]
 
+	// CABundle is a PEM file with the only authorities whose certificates are
+	// trusted; "" = AWS_CA_BUNDLE, the profile's, else those of the system.
+	// ClientCert is one with the certificate to show to stores that ask for one,
+	// ClientKey one with its key; "" = the same file.
+	CABundle, ClientCert, ClientKey string
+	// NoVerifyTLS takes any certificate that the store has. The services that
+	// give credentials are verified all the same: tokens are sent to them.
+	NoVerifyTLS bool
+
 	Connections int // requests in flight at once, for the size of the pool; default 64
 
 	StallTimeout     time.Duration // a connection without a byte moving; default 60s
@@ -121,14 +130,19 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 			return nil, err
 		}
 	}
-	awsCfg, err := loadConfig(ctx, cfg)
+	files, err := readTLS(cfg)
+	if err != nil {
+		return nil, err
+	}
+	awsCfg, err := loadConfig(ctx, cfg, files)
 	if err != nil {
 		return nil, err
 	}
 
 	patience := newPatience(cfg, time.Now)
-	calls := &calls{cfg: cfg, patience: patience, creds: awsCfg.Credentials}
-	httpClient := newTransport(awsCfg.HTTPClient, cfg, patience)
+	id := &identity{files: files}
+	calls := &calls{cfg: cfg, patience: patience, identity: id, creds: awsCfg.Credentials}
+	httpClient := newTransport(awsCfg.HTTPClient, cfg, patience, id)
 	client := s3.NewFromConfig(awsCfg, func(o *s3.Options) {
 		if cfg.Endpoint != "" {
 			o.BaseEndpoint = &cfg.Endpoint
@@ -164,14 +178,14 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	return s, nil
 }
 
-func loadConfig(ctx context.Context, cfg Config) (aws.Config, error) {
-	opts := []func(*config.LoadOptions) error{
+func loadConfig(ctx context.Context, cfg Config, files tlsFiles) (aws.Config, error) {
+	opts := append(files.options(),
 		config.WithDefaultRegion("us-east-1"),
 		config.WithLogger(logging.Nop{}), // the program alone speaks on stderr
 		config.WithCredentialsCacheOptions(func(o *aws.CredentialsCacheOptions) {
 			o.ExpiryWindow = expiryWindow
 		}),
-	}
+	)
 	if cfg.Region != "" {
 		opts = append(opts, config.WithRegion(cfg.Region))
 	}

@@ -35,11 +35,13 @@ type transport struct {
 	next     aws.HTTPClient
 	cfg      Config
 	patience *patience
+	identity *identity
 }
 
 // newTransport builds on the client that the SDK's configuration prepared, for
-// the sake of AWS_CA_BUNDLE; there is none if nothing was to be prepared.
-func newTransport(prepared aws.HTTPClient, cfg Config, p *patience) *transport {
+// the sake of the authorities that it trusts; there is none if nothing was to be
+// prepared.
+func newTransport(prepared aws.HTTPClient, cfg Config, p *patience, id *identity) *transport {
 	client, ok := prepared.(*awshttp.BuildableClient)
 	if !ok {
 		client = awshttp.NewBuildableClient()
@@ -53,6 +55,8 @@ func newTransport(prepared aws.HTTPClient, cfg Config, p *patience) *transport {
 		t.Protocols.SetHTTP1(true)
 		t.ForceAttemptHTTP2 = false
 		t.TLSClientConfig.NextProtos = []string{"http/1.1"} // cloning has put h2 there
+		t.TLSClientConfig.GetClientCertificate = id.show
+		t.TLSClientConfig.InsecureSkipVerify = cfg.NoVerifyTLS
 		t.TLSNextProto = nil
 		t.MaxIdleConns = cfg.Connections + sparePool
 		t.MaxIdleConnsPerHost = cfg.Connections + sparePool
@@ -68,7 +72,7 @@ func newTransport(prepared aws.HTTPClient, cfg Config, p *patience) *transport {
 			return newConn(c, p.within(cfg.StallTimeout), blocks), nil
 		}
 	})
-	return &transport{next: client.Freeze(), cfg: cfg, patience: p}
+	return &transport{next: client.Freeze(), cfg: cfg, patience: p, identity: id}
 }
 
 // Do sends one request and returns when the head of the answer is there.
@@ -107,9 +111,12 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 		if errors.As(err, &stall) {
 			return res, stall
 		}
-		return res, err
+		return res, t.identity.verdict(x, err)
 	}
 	t.patience.answer()
+	if err := t.identity.page(req, res); err != nil {
+		return nil, err
+	}
 	tellRegion(req, res)
 	return res, nil
 }
