@@ -108,6 +108,12 @@ var quirkTests = map[string]struct {
 		_, err := w.listUploads()
 		return code(err)
 	}, "ok", "NotImplemented"},
+	"list-uploads-never404": {"", func(w *world) string {
+		_, before := w.listUploads()
+		w.create("g/1")
+		_, after := w.listUploads()
+		return code(before) + " " + code(after)
+	}, "ok ok", "NoSuchUpload ok"},
 	"list-uploads-exact-key": {"", func(w *world) string {
 		w.create("g/1")
 		w.create("g/2")
