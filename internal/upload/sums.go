@@ -22,6 +22,7 @@ type sums struct {
 	src    *Source
 	cut    cut
 	hasher *etag.Hasher
+	hashed int64 // bytes that hasher has: more than those of parts, if a read was interrupted
 	parts  []etag.MD5
 	turn   chan struct{} // bounds the files that are hashed at once
 }
@@ -46,7 +47,7 @@ func (s *sums) next(ctx context.Context) error {
 	}
 	defer func() { <-s.turn }()
 	offset, size := s.cut.at(len(s.parts) + 1)
-	if err := s.src.read(ctx, s.hasher, offset, size); err != nil {
+	if err := s.src.read(ctx, s, s.hashed, offset+size-s.hashed); err != nil {
 		return err
 	}
 	s.parts = append(s.parts, s.hasher.EndPart())
@@ -54,6 +55,12 @@ func (s *sums) next(ctx context.Context) error {
 		return s.src.atEnd()
 	}
 	return nil
+}
+
+// Write takes what is read next.
+func (s *sums) Write(p []byte) (int, error) {
+	s.hashed += int64(len(p))
+	return s.hasher.Write(p)
 }
 
 // all returns the MD5 of every part and of the whole, reading what is left.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -137,6 +138,53 @@ func TestAbortedByAnother(t *testing.T) {
 			}
 		}
 	}
+}
+
+// waitingFile is a file whose byte at an offset is waited for the first time that
+// it is read.
+type waitingFile struct {
+	*memoryFile
+	at      int64
+	reached chan struct{} // closed when it is read
+	release chan struct{} // it is waited for
+	once    sync.Once
+}
+
+func (f *waitingFile) ReadAt(p []byte, offset int64) (int, error) {
+	if offset == f.at {
+		f.once.Do(func() {
+			close(f.reached)
+			<-f.release
+		})
+	}
+	return f.memoryFile.ReadAt(p, offset)
+}
+
+// Somebody else aborts the upload while a part is half hashed: that half is not
+// hashed twice when the upload is begun anew.
+func TestAbortedWhileHashing(t *testing.T) {
+	t.Parallel()
+	const part = 768 * KiB // three blocks
+	data := random(4*part+5, "hashing")
+	f := &waitingFile{memoryFile: newMemoryFile(data), at: 2*part + part/3, reached: make(chan struct{}), release: make(chan struct{})}
+	left := sync.OnceFunc(func() { close(f.release) })
+	st := newStand(t, s3test.Options{Log: func(r s3test.Record) {
+		if r.Op == "UploadPart" && r.Part == 2 {
+			left() // its request was cancelled, and so was the hashing
+		}
+	}})
+	st.Fault(s3test.Fault{Op: "UploadPart 2", Do: s3test.Block, Hold: make(chan struct{})})
+	st.when("UploadPart 1", 0, func() {
+		<-f.reached
+		st.abortAll(t, "k")
+	})
+	src, err := upload.NewFile("waiting", f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := st.upload(t, src, "k", func(r *run) { r.PartSize = part })
+	st.check(t, r, "k", data)
+	notes(t, r, "ended by somebody else: starting anew")
 }
 
 // completeTheirs completes the unfinished upload of the key with the parts it
