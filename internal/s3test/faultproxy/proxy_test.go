@@ -203,8 +203,14 @@ func TestPassesUnchanged(t *testing.T) {
 			t.Errorf("delete %q: %v", key, err)
 		}
 	}
-	if n := len(proxy.Requests()); n != 16 {
-		t.Errorf("%d requests came through the proxy, want 16", n)
+	seen := map[string]int{}
+	for _, r := range proxy.Requests() {
+		seen[r.Op]++
+	}
+	for _, op := range []string{"PutObject", "ListObjectsV2", "GetObject", "DeleteObject"} {
+		if seen[op] != 4 {
+			t.Errorf("%d %s came through the proxy, want 4", seen[op], op)
+		}
 	}
 }
 
