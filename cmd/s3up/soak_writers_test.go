@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"s3up/internal/s3test/faultproxy"
+)
+
+// A duel is two runs of the program at once that upload to one key.
+type duel struct {
+	same      bool   // one file, not two
+	stale     string // --stale-after of both; "": the default
+	versioned bool
+}
+
+// A side is one of the two.
+type side struct {
+	sum   *sums
+	proxy *faultproxy.Proxy
+	run   *soakRun
+	reqs  []faultproxy.Record
+}
+
+// duelRequests is more than a run of some parts ever needs, however often the
+// other one ends its upload.
+const duelRequests = 150
+
+// writers has two processes upload to one key.
+func (r *round) writers() {
+	r.duel(duel{same: r.rng.IntN(2) == 0, stale: []string{"0", ""}[r.rng.IntN(2)],
+		versioned: r.store.versioned && r.mode == "self" && r.rng.IntN(2) == 0})
+}
+
+func (r *round) duel(d duel) {
+	if d.versioned {
+		if _, err := r.store.client.PutBucketVersioning(context.Background(), &s3.PutBucketVersioningInput{Bucket: &r.bucket,
+			VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}}); err != nil {
+			r.Fatal(err)
+		}
+	}
+	paths, both := []string{r.path, r.path}, []*side{{sum: r.sum}, {sum: r.sum}}
+	if !d.same {
+		paths[1], both[1].sum = r.file("two")
+	}
+	var flags []string
+	if d.stale != "" {
+		flags = []string{"--stale-after", d.stale}
+	}
+	for i, s := range both {
+		s.proxy = r.proxy(faultproxy.Options{Pause: time.Duration(50+r.rng.IntN(500)) * time.Millisecond})
+		s.run = r.start(s.proxy, paths[i], flags...)
+	}
+	for _, s := range both {
+		r.wait(s.run)
+	}
+	for _, s := range both {
+		s.proxy.Idle()
+		s.reqs = s.proxy.Requests()
+	}
+	r.Logf("%+v, %s %s: exit %d and %d", d, r.mode, r.source, both[0].run.code, both[1].run.code)
+	r.truthful(d, both[0], both[1])
+	r.truthful(d, both[1], both[0])
+	r.untouched(d, both[0], both[1])
+	r.untouched(d, both[1], both[0])
+	r.winner(d, both)
+	r.nothingLeft(both[0].run, 0)
+}
+
+// truthful checks that a run's end is what it says.
+func (r *round) truthful(d duel, s, other *side) {
+	if n := len(s.reqs); n > duelRequests {
+		r.Errorf("%d requests: %s", n, s.run)
+	}
+	switch line := s.run.line; s.run.code {
+	case exitOK:
+		last := ""
+		for _, rec := range s.reqs {
+			if rec.Key == r.key && rec.Delivered && (rec.Op == "HeadObject" || rec.Op == "PutObject") && rec.OK() {
+				last = rec.ETag
+			}
+		}
+		if !s.sum.are(last) || line.ETag != last || line.MD5 != s.sum.md5 || line.Status != "uploaded" {
+			r.tally.add(func() { r.tally.wrong++ })
+			r.Errorf("exit 0, and its last look saw the ETag %s, want %s: %s", last, s.sum.md5, s.run)
+		}
+		if last == s.sum.composite && !(r.store.keeps && r.mode == "self") && r.source != "small" {
+			r.Errorf("exit 0 with a composite ETag: %s", s.run)
+		}
+	case exitConflict:
+		if !slices.ContainsFunc(other.reqs, func(rec faultproxy.Record) bool { return rec.OK() && r.meddles(d, rec) }) {
+			r.Errorf("exit 6, and nobody else did anything: %s", s.run)
+		}
+	default:
+		r.Errorf("want exit 0 or 6: %s", s.run)
+	}
+}
+
+// meddles says whether a request of the other one is a reason to give up. What
+// makes an object of the same bytes is none.
+func (r *round) meddles(d duel, rec faultproxy.Record) bool {
+	if rec.Key != r.key {
+		return false
+	}
+	return rec.Op == "AbortMultipartUpload" || !d.same && slices.Contains([]string{"PutObject", "CompleteMultipartUpload", "CopyObject"}, rec.Op)
+}
+
+// untouched checks that no copy of s replaced an object that the other one had
+// made after that of s, if s could have known: the condition of a self-copy is
+// checked by the store, at a staged copy a look right before it has to do.
+func (r *round) untouched(d duel, s, other *side) {
+	if d.same {
+		return
+	}
+	completed := func(reqs []faultproxy.Record, before time.Time) (last faultproxy.Record) {
+		for _, rec := range reqs {
+			if rec.Op == "CompleteMultipartUpload" && rec.OK() && rec.Answered.Before(before) && rec.Answered.After(last.Answered) {
+				last = rec
+			}
+		}
+		return last
+	}
+	looked := time.Time{}
+	for _, rec := range s.reqs {
+		if rec.Key != r.key || !rec.OK() {
+			continue
+		}
+		if rec.Op == "HeadObject" {
+			looked = rec.Forwarded
+		}
+		if rec.Op != "CopyObject" {
+			continue
+		}
+		at := rec.Forwarded
+		if r.mode == "staged" {
+			at = looked
+		}
+		ours, theirs := completed(s.reqs, at), completed(other.reqs, at)
+		if theirs.Forwarded.After(ours.Answered) {
+			r.Errorf("a copy replaced the other one's newer object: %s\n%s", s.run, other.run)
+		}
+	}
+}
+
+// winner checks that the object is whole, and that somebody has been told so.
+func (r *round) winner(d duel, both []*side) {
+	tag, _ := r.head()
+	said := func(s *side) bool { return s.run.code == exitOK }
+	i := slices.IndexFunc(both, func(s *side) bool { return s.sum.are(tag) })
+	if i < 0 {
+		if slices.ContainsFunc(both, said) || tag != "" && !r.old.are(tag) || tag == "" && r.old != nil {
+			r.tally.add(func() { r.tally.wrong++ })
+			r.Errorf("the object's ETag is %q: %s\n%s", tag, both[0].run, both[1].run)
+		}
+		return
+	}
+	if content := r.content(); content != both[i].sum.md5 {
+		r.tally.add(func() { r.tally.wrong++ })
+		r.Errorf("the object's MD5 is %s, want %s", content, both[i].sum.md5)
+	}
+	if !said(both[i]) && !(d.same && slices.ContainsFunc(both, said)) {
+		r.Errorf("the object is this one's, which ended so: %s", both[i].run)
+	}
+}
+
+// TestTwoProcesses has two processes upload to one key in every way that makes a
+// difference.
+func TestTwoProcesses(t *testing.T) {
+	t.Parallel()
+	seed := soakSeed(t)
+	t.Logf("again: S3UP_SEED=%d go test -run TestTwoProcesses ./cmd/s3up", seed)
+	store := newSoakStore(t)
+	all := newTally()
+	for i, test := range []struct {
+		mode string
+		duel
+	}{
+		{"self", duel{same: true, stale: "0"}},
+		{"self", duel{same: true}},
+		{"self", duel{stale: "0"}},
+		{"self", duel{}},
+		{"self", duel{stale: "0", versioned: true}},
+		{"self", duel{versioned: true}},
+		{"staged", duel{same: true, stale: "0"}},
+		{"staged", duel{}},
+	} {
+		t.Run(fmt.Sprintf("%s %+v", test.mode, test.duel), func(t *testing.T) {
+			r := newRound(t, store, all, seed+uint64(i))
+			r.mode, r.source = test.mode, "file"
+			r.begin(seed)
+			r.duel(test.duel)
+		})
+	}
+	t.Log(all)
+}
