@@ -193,8 +193,9 @@ func TestTwoProcesses(t *testing.T) {
 		t.Run(fmt.Sprintf("%s %+v", test.mode, test.duel), func(t *testing.T) {
 			r := newRound(t, store, all, seed+uint64(i))
 			r.mode, r.source = test.mode, "file"
-			r.begin(seed)
+			r.begin(seed + uint64(i))
 			r.duel(test.duel)
+			all.add(func() { all.rounds["writers"]++ })
 		})
 	}
 	t.Log(all)
