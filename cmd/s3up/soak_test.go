@@ -50,6 +50,7 @@ type round struct {
 	sum    *sums  // of what is uploaded
 	old    *sums  // of what was there before; nil: nothing
 	path   string // of the file
+	stall  string // --stall-timeout
 }
 
 // sums are what tells some bytes by.
@@ -100,6 +101,7 @@ type tally struct {
 	rounds map[string]int // by kind
 	hits   map[string]int // faults by name
 	kills  int            // survived
+	kept   int            // parts that a run could go on with
 	runs   int            // of the program
 	bytes  int64          // of objects that were compared
 	wrong  int            // objects under exit 0
@@ -122,8 +124,8 @@ func (t *tally) String() string {
 		}
 		return cmp.Or(strings.Join(words, ", "), "none")
 	}
-	return fmt.Sprintf("rounds: %s; runs: %d; faults: %s; kills survived: %d; bytes checked: %d; wrong objects under exit 0: %d",
-		list(t.rounds), t.runs, list(t.hits), t.kills, t.bytes, t.wrong)
+	return fmt.Sprintf("rounds: %s; runs: %d; faults: %s; kills survived: %d, with %d parts gone on with; bytes checked: %d; wrong objects under exit 0: %d",
+		list(t.rounds), t.runs, list(t.hits), t.kills, t.kept, t.bytes, t.wrong)
 }
 
 // soakKinds are the stories, in the order in which they take turns.
@@ -209,7 +211,7 @@ var soakNames = []string{"file.bin", "a b+c.bin", "grün & 100%.bin", "x/y~z.bin
 
 // newRound draws what a round is about.
 func newRound(t *testing.T, store *soakStore, all *tally, seed uint64) *round {
-	r := &round{T: t, rng: rand.New(rand.NewPCG(seed, 0)), store: store, tally: all}
+	r := &round{T: t, rng: rand.New(rand.NewPCG(seed, 0)), store: store, tally: all, stall: "3s"}
 	r.key = "dir/" + soakNames[r.rng.IntN(len(soakNames))]
 	r.mode = []string{"self", "staged"}[r.rng.IntN(2)]
 	r.source = []string{"file", "file", "stream", "small"}[r.rng.IntN(4)]
@@ -316,7 +318,7 @@ const soakPatience = 4 * time.Minute
 // start starts the program on a file.
 func (r *round) start(p *faultproxy.Proxy, path string, flags ...string) *soakRun {
 	args := []string{"cp", "--json", "--multipart-threshold", "5MiB", "--part-size", "5MiB", "--normalize", r.mode,
-		"--concurrency", strconv.Itoa(4 << r.rng.IntN(3)), "--stall-timeout", "3s"}
+		"--concurrency", strconv.Itoa(4 * (1 + r.rng.IntN(2))), "--stall-timeout", r.stall}
 	args = append(args, flags...)
 	ctx, cancel := context.WithTimeout(context.Background(), soakPatience)
 	r.Cleanup(cancel)
@@ -508,11 +510,11 @@ func (r *round) outage() {
 
 // moment is somewhere in an upload, or a little behind its end.
 func (r *round) moment() faultproxy.After {
-	switch r.rng.IntN(4) {
+	switch r.rng.IntN(3) {
 	case 0:
-		return faultproxy.After{Requests: 1 + r.rng.IntN(16)}
+		return faultproxy.After{Requests: 1 + r.rng.IntN(14)}
 	case 1:
-		return faultproxy.After{Answers: 1 + r.rng.IntN(16)}
+		return faultproxy.After{Answers: 1 + r.rng.IntN(14)}
 	}
 	return faultproxy.After{Bytes: 1 + r.rng.Int64N(r.sum.size)}
 }
@@ -525,6 +527,7 @@ func (r *round) untilDone(p *faultproxy.Proxy, kill float64) {
 			p.Calm()
 		}
 		stored := r.stored()
+		r.tally.add(func() { r.tally.kept += len(stored) })
 		before := len(p.Requests())
 		run := r.startKilled(p, n <= soakRuns && r.rng.Float64() < kill)
 		r.wait(run)

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"s3up/internal/s3test"
 	"s3up/internal/s3test/faultproxy"
 )
 
@@ -18,6 +19,15 @@ type duel struct {
 	same      bool   // one file, not two
 	stale     string // --stale-after of both; "": the default
 	versioned bool
+	// hold is a request of the first one that waits until the second one has begun
+	// and ended; the zero value: they run at once.
+	hold held
+}
+
+// A held is one of a run's requests.
+type held struct {
+	op    string
+	after int // so many of this name come before
 }
 
 // A side is one of the two.
@@ -38,7 +48,8 @@ func (r *round) writers() {
 		versioned: r.store.versioned && r.mode == "self" && r.rng.IntN(2) == 0})
 }
 
-func (r *round) duel(d duel) {
+// duel returns the exit codes of the two.
+func (r *round) duel(d duel) (codes [2]int) {
 	if d.versioned {
 		if _, err := r.store.client.PutBucketVersioning(context.Background(), &s3.PutBucketVersioningInput{Bucket: &r.bucket,
 			VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}}); err != nil {
@@ -53,13 +64,27 @@ func (r *round) duel(d duel) {
 	if d.stale != "" {
 		flags = []string{"--stale-after", d.stale}
 	}
-	for i, s := range both {
-		s.proxy = r.proxy(faultproxy.Options{Pause: time.Duration(50+r.rng.IntN(500)) * time.Millisecond})
-		s.run = r.start(s.proxy, paths[i], flags...)
-	}
 	for _, s := range both {
-		r.wait(s.run)
+		s.proxy = r.proxy(faultproxy.Options{Pause: time.Duration(50+r.rng.IntN(500)) * time.Millisecond})
 	}
+	reached, release := make(chan struct{}), make(chan struct{})
+	if d.hold.op == "" {
+		close(reached)
+	} else {
+		r.stall = soakPatience.String() // or else the request is given up, and sent again
+		both[0].proxy.Fault(s3test.Fault{Op: d.hold.op, After: d.hold.after, Do: s3test.Block,
+			Hook: func() { close(reached) }, Hold: release})
+	}
+	both[0].run = r.start(both[0].proxy, paths[0], flags...)
+	select {
+	case <-reached:
+	case <-both[0].run.ctx.Done():
+		r.Fatalf("no %v came", d.hold)
+	}
+	both[1].run = r.start(both[1].proxy, paths[1], flags...)
+	r.wait(both[1].run)
+	close(release)
+	r.wait(both[0].run)
 	for _, s := range both {
 		s.proxy.Idle()
 		s.reqs = s.proxy.Requests()
@@ -71,6 +96,7 @@ func (r *round) duel(d duel) {
 	r.untouched(d, both[1], both[0])
 	r.winner(d, both)
 	r.nothingLeft(both[0].run, 0)
+	return [2]int{both[0].run.code, both[1].run.code}
 }
 
 // truthful checks that a run's end is what it says.
@@ -169,8 +195,9 @@ func (r *round) winner(d duel, both []*side) {
 	}
 }
 
-// TestTwoProcesses has two processes upload to one key in every way that makes a
-// difference.
+// TestTwoProcesses has two processes upload to one key: at once, in every way
+// that makes a difference, and one of them wholly between two requests of the
+// other one, where the ends are known.
 func TestTwoProcesses(t *testing.T) {
 	t.Parallel()
 	seed := soakSeed(t)
@@ -180,22 +207,30 @@ func TestTwoProcesses(t *testing.T) {
 	for i, test := range []struct {
 		mode string
 		duel
+		ends [2]int // with hold only
 	}{
-		{"self", duel{same: true, stale: "0"}},
-		{"self", duel{same: true}},
-		{"self", duel{stale: "0"}},
-		{"self", duel{}},
-		{"self", duel{stale: "0", versioned: true}},
-		{"self", duel{versioned: true}},
-		{"staged", duel{same: true, stale: "0"}},
-		{"staged", duel{}},
+		{mode: "self", duel: duel{same: true, stale: "0"}},
+		{mode: "self", duel: duel{same: true}},
+		{mode: "self", duel: duel{stale: "0"}},
+		{mode: "self", duel: duel{versioned: true}},
+		{mode: "staged", duel: duel{same: true, stale: "0"}},
+		{mode: "staged", duel: duel{}},
+		{"self", duel{stale: "0", hold: held{"UploadPart", 1}}, [2]int{exitOK, exitOK}},
+		{"self", duel{hold: held{"HeadObject", 1}}, [2]int{exitConflict, exitOK}},
+		{"self", duel{hold: held{"CopyObject", 0}}, [2]int{exitConflict, exitOK}},
+		{"self", duel{hold: held{"CopyObject", 0}, versioned: true}, [2]int{exitConflict, exitOK}},
+		{"self", duel{hold: held{"HeadObject", 2}}, [2]int{exitConflict, exitOK}},
+		{"staged", duel{hold: held{"HeadObject", 3}}, [2]int{exitConflict, exitOK}},
 	} {
 		t.Run(fmt.Sprintf("%s %+v", test.mode, test.duel), func(t *testing.T) {
 			r := newRound(t, store, all, seed+uint64(i))
 			r.mode, r.source = test.mode, "file"
 			r.begin(seed + uint64(i))
-			r.duel(test.duel)
+			codes := r.duel(test.duel)
 			all.add(func() { all.rounds["writers"]++ })
+			if test.hold.op != "" && codes != test.ends {
+				t.Errorf("exit %d, want %d", codes, test.ends)
+			}
 		})
 	}
 	t.Log(all)
