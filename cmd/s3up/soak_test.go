@@ -27,6 +27,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
 
 	"s3up/internal/etag"
 	"s3up/internal/s3test"
@@ -238,8 +239,8 @@ func (r *round) begin(seed uint64) {
 
 // clear removes the bucket and all that is in it.
 func (r *round) clear(ctx context.Context) {
-	for _, u := range r.uploads() {
-		r.store.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &r.bucket, Key: u.Key, UploadId: u.UploadId})
+	for id := range r.uploads() {
+		r.store.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &r.bucket, Key: &r.key, UploadId: &id})
 	}
 	for _, key := range r.keys() {
 		r.store.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &r.bucket, Key: &key})
@@ -393,25 +394,32 @@ func (r *round) content() string {
 	return fmt.Sprintf("%x", h.Sum(nil))
 }
 
-func (r *round) uploads() []types.MultipartUpload {
-	out, err := r.store.client.ListMultipartUploads(context.Background(), &s3.ListMultipartUploadsInput{Bucket: &r.bucket, Prefix: &r.key})
+// uploads are the unfinished ones of the key, by id, and the numbers of their
+// parts. One that is listed and that the store does not know any more is none:
+// MinIO lists what a part left that came in while its upload was aborted.
+func (r *round) uploads() map[string][]int {
+	ctx := context.Background()
+	list, err := r.store.client.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &r.bucket, Prefix: &r.key})
 	if err != nil {
 		r.Fatal(err)
 	}
-	return out.Uploads
-}
-
-// parts are the numbers of the parts that an upload has.
-func (r *round) parts(u types.MultipartUpload) []int {
-	out, err := r.store.client.ListParts(context.Background(), &s3.ListPartsInput{Bucket: &r.bucket, Key: u.Key, UploadId: u.UploadId})
-	if err != nil {
-		r.Fatal(err)
+	all := make(map[string][]int)
+	for _, u := range list.Uploads {
+		out, err := r.store.client.ListParts(ctx, &s3.ListPartsInput{Bucket: &r.bucket, Key: u.Key, UploadId: u.UploadId})
+		var answer smithy.APIError
+		if errors.As(err, &answer) && answer.ErrorCode() == "NoSuchUpload" {
+			continue
+		}
+		if err != nil {
+			r.Fatal(err)
+		}
+		numbers := []int{}
+		for _, p := range out.Parts {
+			numbers = append(numbers, int(*p.PartNumber))
+		}
+		all[*u.UploadId] = numbers
 	}
-	var numbers []int
-	for _, p := range out.Parts {
-		numbers = append(numbers, int(*p.PartNumber))
-	}
-	return numbers
+	return all
 }
 
 func (r *round) keys() []string {
@@ -479,9 +487,9 @@ func (r *round) nothingLeft(run *soakRun, unknown int) {
 	if len(left) > unknown {
 		r.Errorf("%d unfinished uploads are left: %s", len(left), run)
 	}
-	for _, u := range left {
-		if parts := r.parts(u); len(parts) > 0 {
-			r.Errorf("the upload %s is left with parts %v: %s", *u.UploadId, parts, run)
+	for id, parts := range left {
+		if len(parts) > 0 {
+			r.Errorf("the upload %s is left with parts %v: %s", id, parts, run)
 		}
 	}
 	if keys := r.keys(); len(keys) > 1 || len(keys) == 1 && keys[0] != r.key {
@@ -571,11 +579,9 @@ func (r *round) startKilled(p *faultproxy.Proxy, kill bool) *soakRun {
 // stored are the parts that the next run may go on with.
 func (r *round) stored() map[int]bool {
 	all := make(map[int]bool)
-	for _, u := range r.uploads() {
-		if *u.Key == r.key {
-			for _, n := range r.parts(u) {
-				all[n] = true
-			}
+	for _, parts := range r.uploads() {
+		for _, n := range parts {
+			all[n] = true
 		}
 	}
 	return all

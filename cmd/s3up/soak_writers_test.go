@@ -223,6 +223,9 @@ func TestTwoProcesses(t *testing.T) {
 		{"staged", duel{hold: held{"HeadObject", 3}}, [2]int{exitConflict, exitOK}},
 	} {
 		t.Run(fmt.Sprintf("%s %+v", test.mode, test.duel), func(t *testing.T) {
+			if test.versioned && !store.versioned {
+				t.Skip("the store keeps no versions")
+			}
 			r := newRound(t, store, all, seed+uint64(i))
 			r.mode, r.source = test.mode, "file"
 			r.begin(seed + uint64(i))
