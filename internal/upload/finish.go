@@ -167,7 +167,7 @@ func (t *transfer) complete(ctx context.Context, up *upload) error {
 			}
 			err = errNoETag
 		}
-		gone := code(err) == "NoSuchUpload"
+		gone := code(err) == "NoSuchUpload" || code(err) == "InvalidPart" && t.isOver(ctx, up)
 		if !gone && KindOf(err) != Temporary {
 			return err
 		}

@@ -140,6 +140,19 @@ func TestAbortedByAnother(t *testing.T) {
 	}
 }
 
+// Somebody else aborts the upload while it is completed: a store that has dropped
+// some of its parts already says that those are invalid (versitygw).
+func TestAbortedWhileCompleting(t *testing.T) {
+	t.Parallel()
+	st := newStand(t, s3test.Options{})
+	data := random(3*KiB+5, "completing")
+	st.Fault(s3test.Fault{Op: "CompleteMultipartUpload", Do: s3test.Status, Code: "InvalidPart", Hook: func() { st.abortAll(t, "k") }})
+	r := st.upload(t, file(t, data), "k")
+	st.ends(t, r, "k", data, upload.SelfCopy)
+	notes(t, r, "ended by somebody else: starting anew")
+	st.nothingLeft(t, "k")
+}
+
 // waitingFile is a file whose byte at an offset is waited for the first time that
 // it is read.
 type waitingFile struct {
