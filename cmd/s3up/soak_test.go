@@ -477,13 +477,14 @@ func (r *round) done(run *soakRun, since []faultproxy.Record) {
 	case line.Status != "uploaded" || line.MD5 != sum.md5 || line.ETag != tag:
 		r.Errorf("want the MD5 %s and the ETag %s: %s", sum.md5, tag, run)
 	}
-	r.nothingLeft(run, swallowed(since))
+	r.nothingLeft(run, swallowed(since), nil)
 }
 
 // nothingLeft checks that there is no unfinished upload but for those that
-// nobody can know of, and no other key.
-func (r *round) nothingLeft(run *soakRun, unknown int) {
+// nobody can know of, so many or by their ids, and no other key.
+func (r *round) nothingLeft(run *soakRun, unknown int, back map[string]bool) {
 	left := r.uploads()
+	maps.DeleteFunc(left, func(id string, _ []int) bool { return back[id] })
 	if len(left) > unknown {
 		r.Errorf("%d unfinished uploads are left: %s", len(left), run)
 	}

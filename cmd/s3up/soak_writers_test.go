@@ -95,8 +95,26 @@ func (r *round) duel(d duel) (codes [2]int) {
 	r.untouched(d, both[0], both[1])
 	r.untouched(d, both[1], both[0])
 	r.winner(d, both)
-	r.nothingLeft(both[0].run, 0)
+	r.nothingLeft(both[0].run, 0, cameBack(slices.Concat(both[0].reqs, both[1].reqs)))
 	return [2]int{both[0].run.code, both[1].run.code}
+}
+
+// cameBack are the uploads that were aborted, and that a part brought back whose
+// sender had given it up: versitygw stores such a part when it is done with it,
+// and nobody is told.
+func cameBack(reqs []faultproxy.Record) map[string]bool {
+	ids := make(map[string]bool)
+	for _, aborted := range reqs {
+		if aborted.Op != "AbortMultipartUpload" || !aborted.OK() {
+			continue
+		}
+		for _, rec := range reqs {
+			if rec.Op == "UploadPart" && rec.UploadID == aborted.UploadID && rec.OK() && !rec.Delivered && rec.Answered.After(aborted.Forwarded) {
+				ids[rec.UploadID] = true
+			}
+		}
+	}
+	return ids
 }
 
 // truthful checks that a run's end is what it says.

@@ -150,7 +150,7 @@ func (x *exchange) after(f *s3test.Fault, a *answer) {
 	case s3test.Error200Done:
 		x.send(error200(f))
 	default:
-		x.note(func(r *Record) { r.Delivered = true })
+		x.note(func(r *Record) { r.Delivered = x.r.Context().Err() == nil })
 		x.send(a)
 	}
 }

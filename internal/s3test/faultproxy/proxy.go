@@ -98,7 +98,7 @@ type Record struct {
 	Status    int       // of the store's answer
 	ETag      string    // in the headers of that, without quotes
 	VersionID string
-	Delivered bool          // the answer went to the client as it was
+	Delivered bool          // the answer went to the client as it was, and the client was there
 	Fault     s3test.Action // what hit the request, or None
 }
 
