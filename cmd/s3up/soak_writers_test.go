@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -96,6 +97,9 @@ func (r *round) duel(d duel) (codes [2]int) {
 	r.untouched(d, both[1], both[0])
 	r.winner(d, both)
 	r.nothingLeft(both[0].run, 0, cameBack(slices.Concat(both[0].reqs, both[1].reqs)))
+	if r.Failed() {
+		r.story(both)
+	}
 	return [2]int{both[0].run.code, both[1].run.code}
 }
 
@@ -115,6 +119,29 @@ func cameBack(reqs []faultproxy.Record) map[string]bool {
 		}
 	}
 	return ids
+}
+
+// story tells what both sides asked for, in the order in which it went to the
+// store.
+func (r *round) story(both []*side) {
+	type line struct {
+		at   time.Time
+		text string
+	}
+	var lines []line
+	for i, s := range both {
+		for _, rec := range s.reqs {
+			lines = append(lines, line{rec.Forwarded, fmt.Sprintf("%s-%s %d: %d %s %s", rec.Forwarded.Format("05.000"),
+				rec.Answered.Format("05.000"), i+1, rec.Status, strings.Join(rec.Names()[1:], " "), rec.UploadID)})
+			if !rec.Delivered {
+				lines[len(lines)-1].text += " (the client did not see it)"
+			}
+		}
+	}
+	slices.SortFunc(lines, func(a, b line) int { return a.at.Compare(b.at) })
+	for _, l := range lines {
+		r.Log(l.text)
+	}
 }
 
 // truthful checks that a run's end is what it says.
