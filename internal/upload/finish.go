@@ -174,7 +174,7 @@ func (t *transfer) complete(ctx context.Context, up *upload) error {
 		switch mine, herr := t.settle(ctx); {
 		case herr != nil:
 			return err
-		case mine && gone:
+		case mine && code(err) == "NoSuchUpload":
 			return nil
 		case mine:
 			// Complete may have done nothing, if somebody else stored the same.
