@@ -15,7 +15,7 @@ RCLONE = github.com/rclone/rclone@v1.76.0
 # cgo is on where a C compiler was found; the race detector needs one.
 RACE = $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
-.PHONY: build demo test check fmt vet staticcheck govulncheck tidy integration clean
+.PHONY: build demo test check fmt vet staticcheck govulncheck tidy integration soak clean
 
 build:
 	$(GO) build -o bin/s3up ./cmd/s3up
@@ -51,7 +51,21 @@ integration: $(STORES:%=$(BIN)/%)
 		if [ ! -x $(BIN)/$$store ]; then echo "*** NOT TESTED against $$store: it is not built ***" >&2; continue; fi; \
 		echo "--- $$store"; \
 		$(GO) run ./internal/s3test/cmd/withstore -bin $(BIN) $$store \
-			$(GO) test -count 1 -vet off -timeout 30m -run 'TestSuite|TestScripts' ./internal/upload ./cmd/s3up; \
+			$(GO) test -count 1 -vet off -timeout 30m -run 'TestSuite|TestScripts|TestPassesUnchanged' ./internal/upload ./cmd/s3up ./internal/s3test/faultproxy; \
+	done
+
+# Random faults, kills, outages and writers at once, for DURATION against each
+# store that is built: make soak DURATION=1h SEED=7 STORES="s3test minio"
+DURATION = 2m
+SEED =
+soak: STORES = s3test minio versitygw
+soak:
+	@set -e; for store in $(STORES); do \
+		with="$(GO) run ./internal/s3test/cmd/withstore -bin $(BIN) $$store"; \
+		if [ $$store = s3test ]; then with=; \
+		elif [ ! -x $(BIN)/$$store ]; then echo "*** NO SOAK against $$store: it is not built ***" >&2; continue; fi; \
+		echo "--- $$store"; \
+		S3UP_SOAK=$(DURATION) S3UP_SEED=$(SEED) $$with $(GO) test -count 1 -vet off -v -timeout 0 -run '^TestSoak$$' ./cmd/s3up; \
 	done
 
 $(BIN)/minio:

@@ -71,12 +71,13 @@ const (
 	CorruptQuiet                 // the bit flips in the store, after all checks: ETags are those of the wrong bytes, but Complete's stays that of the parts
 	WrongETag                    // executed; the answer's ETag is another one
 	WrongObject                  // CopyObject copies, Complete assembles other bytes than it should
+	Reset                        // not executed: the connection is reset
 	Block          = None
 )
 
 var actionNames = [...]string{"none", "status", "refuse", "slow-down", "lose", "lose-unexecuted", "cut", "cut-close", "cut-body",
 	"empty-200", "empty-noop", "error-200", "error-200-done", "html-200", "stall", "stall-body", "stall-answer",
-	"corrupt", "corrupt-quiet", "wrong-etag", "wrong-object"}
+	"corrupt", "corrupt-quiet", "wrong-etag", "wrong-object", "reset"}
 
 // String is the action's name as ActionByName takes it: "lose-unexecuted".
 func (a Action) String() string {
@@ -174,8 +175,9 @@ func (f *Fault) check() error {
 	return nil
 }
 
-// faultTable holds the faults that can still hit, in the order they were set.
-type faultTable struct {
+// Faults are those that can still hit, in the order they were armed. The zero
+// value has none.
+type Faults struct {
 	mu    sync.Mutex
 	armed []*armedFault
 }
@@ -186,29 +188,36 @@ type armedFault struct {
 }
 
 // Fault arms a fault. It panics on an operation that does not exist.
-func (s *Server) Fault(f Fault) {
+func (s *Server) Fault(f Fault) { s.faults.Arm(f) }
+
+// ClearFaults takes all faults away. Requests that are held or stalled stay so.
+func (s *Server) ClearFaults() { s.faults.Clear() }
+
+// Arm adds a fault. It panics on an operation that does not exist.
+func (t *Faults) Arm(f Fault) {
 	if err := f.check(); err != nil {
 		panic("s3test: fault: " + err.Error())
 	}
-	s.faults.mu.Lock()
-	defer s.faults.mu.Unlock()
-	s.faults.armed = append(s.faults.armed, &armedFault{Fault: f})
-}
-
-// ClearFaults takes all faults away. Requests that are held or stalled stay so.
-func (s *Server) ClearFaults() {
-	s.faults.mu.Lock()
-	defer s.faults.mu.Unlock()
-	s.faults.armed = nil
-}
-
-// take finds the fault that hits the request, nil for none.
-func (t *faultTable) take(c *call) *Fault {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	names := c.names()
+	t.armed = append(t.armed, &armedFault{Fault: f})
+}
+
+// Clear takes all faults away.
+func (t *Faults) Clear() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.armed = nil
+}
+
+// Take finds the fault that hits a request, nil for none, and counts it as a
+// hit.
+func (t *Faults) Take(target Target) *Fault {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	names := target.Names()
 	for i, f := range t.armed {
-		if !slices.Contains(names, f.Op) || f.Key != "" && f.Key != c.key {
+		if !slices.Contains(names, f.Op) || f.Key != "" && f.Key != target.Key {
 			continue
 		}
 		if f.seen++; f.seen <= f.After {
@@ -243,6 +252,9 @@ func (c *call) before(f *Fault) bool {
 		c.send(c.refuse(f.error(http.StatusServiceUnavailable)))
 	case LoseUnexecuted:
 		c.hangUp()
+	case Reset:
+		c.record(0)
+		ResetConn(c.hijack())
 	case CutBody:
 		io.CopyN(io.Discard, c.body, c.r.ContentLength/2)
 		c.hangUp()
@@ -376,6 +388,17 @@ func (c *call) hijack() net.Conn {
 func (c *call) hangUp() {
 	c.record(0)
 	c.hijack().Close()
+}
+
+// ResetConn closes a connection so that the peer sees a reset.
+func ResetConn(conn net.Conn) {
+	if c, isTLS := conn.(interface{ NetConn() net.Conn }); isTLS {
+		conn = c.NetConn()
+	}
+	if c, isTCP := conn.(*net.TCPConn); isTCP {
+		c.SetLinger(0)
+	}
+	conn.Close()
 }
 
 // sendHalf sends the answer up to the middle of its body, or of its headers if

@@ -49,6 +49,7 @@ func TestActions(t *testing.T) {
 		s3test.SlowDown:       {outcome{"SlowDown", nothing}, outcome{"SlowDown", nothing}, outcome{"SlowDown", nothing}, outcome{"SlowDown", nothing}},
 		s3test.Lose:           {outcome{"lost", right}, outcome{"lost", right}, outcome{"lost", right}, outcome{"lost", right}},
 		s3test.LoseUnexecuted: {outcome{"lost", nothing}, outcome{"lost", nothing}, outcome{"lost", nothing}, outcome{"lost", nothing}},
+		s3test.Reset:          {outcome{"lost", nothing}, outcome{"lost", nothing}, outcome{"lost", nothing}, outcome{"lost", nothing}},
 		s3test.Cut:            {outcome{"cut", right}, outcome{"cut", right}, outcome{"cut", right}, outcome{"cut", right}},
 		s3test.CutClose:       {outcome{"cut", right}, outcome{"cut", right}, outcome{"cut", right}, outcome{"cut", right}},
 		s3test.CutBody:        {outcome{"lost", nothing}, outcome{"lost", nothing}, outcome{"lost", nothing}, outcome{"lost", nothing}},

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -49,15 +48,6 @@ func (j *journal) reset() {
 	}
 }
 
-// names are those under which a request is counted.
-func (c *call) names() []string {
-	names := []string{"*", c.op}
-	if c.part > 0 {
-		names = append(names, c.op+" "+strconv.Itoa(c.part))
-	}
-	return names
-}
-
 // begin enters the request into the journal.
 func (c *call) begin() {
 	conn, _ := c.r.Context().Value(connKey{}).(int)
@@ -68,7 +58,7 @@ func (c *call) begin() {
 	j := &c.s.journal
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for _, name := range c.names() {
+	for _, name := range c.target().Names() {
 		j.count[name]++
 		j.running[name]++
 		j.peak[name] = max(j.peak[name], j.running[name])
@@ -95,7 +85,7 @@ func (c *call) end() {
 	c.record(c.rec.Status)
 	j := &c.s.journal
 	j.mu.Lock()
-	for _, name := range c.names() {
+	for _, name := range c.target().Names() {
 		j.running[name]--
 	}
 	j.mu.Unlock()

@@ -45,7 +45,7 @@ type Server struct {
 	created int // counts the uploads, so that their ids sort
 
 	conns   atomic.Int64
-	faults  faultTable
+	faults  Faults
 	journal journal
 }
 
@@ -202,7 +202,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.begin()
 	defer c.end()
 
-	f := s.faults.take(c)
+	f := s.faults.Take(c.target())
 	if f != nil && c.before(f) {
 		return
 	}
@@ -291,6 +291,37 @@ func (c *call) route() error {
 		return fail("MethodNotAllowed")
 	}
 	return nil
+}
+
+// A Target is what a request is for.
+type Target struct {
+	Op       string // as the SDK names it; "" if there is none such
+	Bucket   string
+	Key      string
+	Part     int // 0: none
+	UploadID string
+}
+
+// TargetOf reads a request in path style as the server does, for whoever stands
+// between a client and a server.
+func TargetOf(r *http.Request) Target {
+	c := &call{s: new(Server), r: r, h: r.Header}
+	c.route() // what is wrong with it is the server's to say
+	return c.target()
+}
+
+func (c *call) target() Target {
+	return Target{Op: c.op, Bucket: c.bucket, Key: c.key, Part: c.part, UploadID: c.upload}
+}
+
+// Names are those under which a request is counted, and which a Fault's Op may
+// be: "*", "UploadPart", "UploadPart 3".
+func (t Target) Names() []string {
+	names := []string{"*", t.Op}
+	if t.Part > 0 {
+		names = append(names, t.Op+" "+strconv.Itoa(t.Part))
+	}
+	return names
 }
 
 func (c *call) opName() string {

@@ -167,14 +167,14 @@ func (t *transfer) complete(ctx context.Context, up *upload) error {
 			}
 			err = errNoETag
 		}
-		gone := code(err) == "NoSuchUpload"
+		gone := code(err) == "NoSuchUpload" || code(err) == "InvalidPart" && t.lostParts(ctx, up)
 		if !gone && KindOf(err) != Temporary {
 			return err
 		}
 		switch mine, herr := t.settle(ctx); {
 		case herr != nil:
 			return err
-		case mine && gone:
+		case mine && code(err) == "NoSuchUpload":
 			return nil
 		case mine:
 			// Complete may have done nothing, if somebody else stored the same.
@@ -194,6 +194,23 @@ func (t *transfer) complete(ctx context.Context, up *upload) error {
 func (t *transfer) isOver(ctx context.Context, up *upload) bool {
 	parts, err := t.listParts(ctx, up.id)
 	return err == nil && len(parts) == 0 || err != nil && isGone(err)
+}
+
+// lostParts says whether the store no longer has the parts that it took: somebody
+// else is aborting the upload, or has while a part was under way.
+func (t *transfer) lostParts(ctx context.Context, up *upload) bool {
+	stored, err := t.listParts(ctx, up.id)
+	if err != nil {
+		return isGone(err)
+	}
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	for n, tag := range up.completed {
+		if stored[n].etag != tag {
+			return true
+		}
+	}
+	return false
 }
 
 // settle finds out after a refused write whether the object is ours all the

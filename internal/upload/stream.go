@@ -329,6 +329,7 @@ func (t *transfer) streamParts(ctx context.Context, s *stream, c streamCut) erro
 		err = t.complete(ctx, up)
 	}
 	if errors.Is(err, errGone) {
+		t.leaveNothing(ctx, up) // as a file's
 		mine, serr := t.settle(ctx)
 		if serr != nil {
 			return serr

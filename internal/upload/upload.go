@@ -416,6 +416,8 @@ func (t *transfer) sendAll(ctx context.Context, c cut) error {
 		err = t.complete(ctx, up)
 	}
 	if errors.Is(err, errGone) {
+		// Parts that were under way may have come in after whoever ended it.
+		t.leaveNothing(ctx, up)
 		// What is there may be the same bytes: to tell, all MD5s are needed.
 		if all := t.learn(ctx, up.cut); all != nil {
 			return all

@@ -140,6 +140,53 @@ func TestAbortedByAnother(t *testing.T) {
 	}
 }
 
+// Somebody else aborts the upload while it is completed: a store that has dropped
+// some of its parts already says that those are invalid (versitygw). The upload
+// may be there still, with other parts than those.
+func TestAbortedWhileCompleting(t *testing.T) {
+	data := random(3*KiB+5, "completing")
+	for name, meddle := range map[string]func(*stand){
+		"gone": func(st *stand) { st.abortAll(t, "k") },
+		"a part is another one": func(st *stand) {
+			st.sendPart(t, "k", st.Uploads(st.bucket)[0].UploadID, 2, random(KiB, "theirs"))
+		},
+		"and the object is there": func(st *stand) {
+			st.sendPart(t, "k", st.Uploads(st.bucket)[0].UploadID, 2, random(KiB, "theirs"))
+			st.Put(st.bucket, "k", data, func(o *s3test.Object) { o.Parts = []int64{KiB, KiB, KiB, 5} })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			st := newStand(t, s3test.Options{})
+			st.Fault(s3test.Fault{Op: "CompleteMultipartUpload", Do: s3test.Status, Code: "InvalidPart", Hook: func() { meddle(st) }})
+			r := st.upload(t, file(t, data), "k")
+			st.ends(t, r, "k", data, upload.SelfCopy)
+			if name != "and the object is there" {
+				notes(t, r, "ended by somebody else: starting anew")
+			}
+			st.nothingLeft(t, "k")
+		})
+	}
+}
+
+// The store takes parts that were under way when somebody else aborted the
+// upload, which is there again by that: whoever sent them aborts it once more.
+func TestAbortedNotForGood(t *testing.T) {
+	data := random(3*KiB+5, "again")
+	for _, kind := range sources {
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			st := newStand(t, s3test.Options{})
+			st.Fault(s3test.Fault{Op: "UploadPart 3", Times: 2, Do: s3test.Status, Code: "NoSuchUpload"})
+			r := st.upload(t, kind.of(t, data), "k")
+			if upload.KindOf(r.Err) != upload.Conflict {
+				t.Errorf("error %v of kind %d, want %d", r.Err, upload.KindOf(r.Err), upload.Conflict)
+			}
+			st.nothingLeft(t, "k")
+		})
+	}
+}
+
 // waitingFile is a file whose byte at an offset is waited for the first time that
 // it is read.
 type waitingFile struct {
