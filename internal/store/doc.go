@@ -24,6 +24,13 @@
 // and the call is tried again. CompleteMultipartUpload and the copies may stay
 // silent for minutes while the store works; they have [Config.LongStallTimeout].
 //
+// # Answers
+//
+// Answers are small, and are bounded: in bytes, in markup, and in the time from
+// the first byte to the last. One that is beyond that is an [*AnswerError] and
+// ends the call. Redirects are not followed: what was signed for one host does
+// not go to another.
+//
 // # Bodies
 //
 // Bodies of PutObject and UploadPart are sent as they are: no chunked framing,
