@@ -185,7 +185,7 @@ func (t *transfer) uploadPart(ctx context.Context, up *upload, p *part) error {
 			case tag == "":
 				err = errNoETag
 			default:
-				err = fail(Integrity, "the store answered with the ETag %s, and not with the MD5 %s of what was sent", tag, p.md5)
+				err = fail(Integrity, "the store answered with the ETag %s, and not with the MD5 %s of what was sent", clip(tag), p.md5)
 			}
 		}
 		again, err := t.afterPart(ctx, up, p, err)
