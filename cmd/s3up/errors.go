@@ -87,12 +87,12 @@ func explain(err error, f facts) problem {
 		p.hint = sentence(p.hint, goOn(f))
 	}
 	if code := store.Code(err); code != "" {
-		p.code = code
+		p.code = clip(code)
 	}
 	if p.code == "" {
 		p.code = codeNames[p.exit]
 	}
-	p.requestID = store.RequestID(err)
+	p.requestID = clip(store.RequestID(err))
 	return p
 }
 
@@ -138,6 +138,11 @@ func aboutSetup(err error, f facts) (problem, bool) {
 var configHints = map[string]string{
 	"endpoint":          "check AWS_ENDPOINT_URL and the profile's endpoint_url",
 	"profile":           "check AWS_PROFILE and ~/.aws/config",
+	"region":            "check AWS_REGION and the profile's region",
+	"proxy":             "check HTTPS_PROXY and HTTP_PROXY",
+	"access key id":     "check AWS_ACCESS_KEY_ID and ~/.aws/credentials",
+	"secret access key": "check AWS_SECRET_ACCESS_KEY and ~/.aws/credentials",
+	"session token":     "check AWS_SESSION_TOKEN and ~/.aws/credentials",
 	"AWS configuration": "check AWS_CONFIG_FILE and ~/.aws/config",
 }
 
@@ -149,6 +154,7 @@ func aboutConnection(err error, f facts) (problem, bool) {
 		hostname x509.HostnameError
 		record   tls.RecordHeaderError
 		gaveUp   *store.GaveUp
+		absurd   *store.AnswerError
 	)
 	switch {
 	case errors.As(err, &unknown), errors.As(err, &invalid):
@@ -159,6 +165,9 @@ func aboutConnection(err error, f facts) (problem, bool) {
 			hint: "check --endpoint-url, or use --addressing-style path"}, true
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return problem{why: "the endpoint does not speak https", hint: "use http:// in --endpoint-url", exit: exitUsage}, true
+	case errors.As(err, &absurd):
+		return problem{why: fmt.Sprintf("%v to %s: it may not be an S3 store that answers", absurd, operation(err)), exit: exitTemporary,
+			hint: "check --endpoint-url and what is between"}, true
 	case !errors.As(err, &gaveUp):
 		return problem{}, false
 	}
@@ -230,14 +239,18 @@ func reason(err error, call string) string {
 	status := store.StatusCode(err)
 	var answer smithy.APIError
 	if errors.As(err, &answer) {
-		text := answer.ErrorCode()
+		text := clip(answer.ErrorCode())
 		if status != 0 {
 			text = fmt.Sprintf("%d %s", status, text)
 		}
 		return fmt.Sprintf("the store answered %s to %s", text, call) + saying(err)
 	}
-	if status >= 300 {
+	var unreadable *smithy.DeserializationError
+	switch {
+	case status >= 300:
 		return fmt.Sprintf("the store answered %d %s to %s", status, http.StatusText(status), call)
+	case status != 0 && errors.As(err, &unreadable):
+		return fmt.Sprintf("the answer to %s cannot be read (%s): it may not come from an S3 store", call, rootCause(err))
 	}
 	return rootCause(err)
 }
@@ -255,7 +268,7 @@ func rootCause(err error) string {
 	for {
 		inner := errors.Unwrap(err)
 		if inner == nil {
-			return err.Error()
+			return clip(err.Error())
 		}
 		err = inner
 	}
