@@ -48,6 +48,7 @@ type transfer struct {
 	completed answer // of PutObject or CompleteMultipartUpload
 	named     bool   // the answer to CompleteMultipartUpload named the key
 	blind     bool   // the object may not be looked at
+	gone      string // the id of an upload that is no more, even if it is listed
 	partTags  string // the composite of the ETags that the store gave the parts
 }
 

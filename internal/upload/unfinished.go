@@ -188,7 +188,7 @@ func (t *transfer) unfinished(ctx context.Context) ([]*found, error) {
 		}
 		now := serverTime(out.ResultMetadata)
 		for i := range out.Uploads {
-			if u := &out.Uploads[i]; listed(u.Key, out.EncodingType) == t.job.Key && aws.ToString(u.UploadId) != "" {
+			if u := &out.Uploads[i]; listed(u.Key, out.EncodingType) == t.job.Key && aws.ToString(u.UploadId) != "" && *u.UploadId != t.gone {
 				if looked++; looked > t.o.Limits.Looks {
 					t.note("the store lists more than %d unfinished uploads of this key: the others were not looked at", t.o.Limits.Looks)
 					return all, nil
