@@ -72,17 +72,16 @@ func checkProxy(proxy func(*http.Request) (*url.URL, error), endpoint string) er
 		return nil // told elsewhere
 	}
 	to, err := proxy(&http.Request{URL: u})
-	if err != nil {
-		return &ConfigError{What: "proxy", Err: errors.New("must be a URL that starts with http://, https:// or socks5://")}
-	}
-	if to == nil {
+	if err == nil && to == nil {
 		return nil
 	}
-	switch to.Scheme {
-	case "http", "https", "socks5", "socks5h":
-		return nil
+	if err == nil && strings.Trim(to.Path, "/") == "" { // what cannot be parsed is tried behind http://
+		switch to.Scheme {
+		case "http", "https", "socks5", "socks5h":
+			return nil
+		}
 	}
-	return &ConfigError{What: "proxy", Value: withoutSecrets(to.String()), Err: errors.New("must be a URL that starts with http://, https:// or socks5://")}
+	return &ConfigError{What: "proxy", Err: errors.New("must be a URL that starts with http://, https:// or socks5://")}
 }
 
 // usePath says whether the bucket goes into the path rather than the host name.
