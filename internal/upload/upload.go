@@ -416,6 +416,7 @@ func (t *transfer) sendAll(ctx context.Context, c cut) error {
 		err = t.complete(ctx, up)
 	}
 	if errors.Is(err, errGone) {
+		t.gone = up.id
 		// What is there may be the same bytes: to tell, all MD5s are needed.
 		if all := t.learn(ctx, up.cut); all != nil {
 			return all
