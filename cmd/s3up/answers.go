@@ -32,8 +32,6 @@ var answers = map[string]struct {
 	"RequestTimeTooSkewed":         {exitAccess, "this machine's clock is wrong: the store takes 15 minutes of difference at most", "set the clock (timedatectl set-ntp true)"},
 	"RequestExpired":               {exitAccess, "this machine's clock is wrong", "set the clock (timedatectl set-ntp true)"},
 	"AuthorizationHeaderMalformed": {exitUsage, "the store does not take requests for this region", "check --region and --endpoint-url"},
-	"PermanentRedirect":            {exitUsage, "the bucket {bucket} is at another endpoint", "check --region and --endpoint-url"},
-	"TemporaryRedirect":            {exitUsage, "the bucket {bucket} is at another endpoint", "check --region and --endpoint-url"},
 	"NotImplemented":               {exitFailed, "the store does not do {operation}{saying}", ""},
 	"MethodNotAllowed":             {exitFailed, "the store does not allow {operation}{saying}", "check --endpoint-url and --addressing-style"},
 	"InvalidStorageClass":          {exitUsage, "the store does not know this storage class", "check --storage-class"},
@@ -66,8 +64,14 @@ func aboutAnswer(err error, f facts) (problem, bool) {
 		return problem{}, false // it says more than the answer
 	}
 	if region := store.BucketRegion(err); region != "" && region != f.region {
-		return problem{why: "the bucket " + f.bucket + " is in " + region + ", and not in " + f.region,
-			hint: "--region " + region, exit: exitUsage}, true
+		return problem{why: "the bucket " + f.bucket + " is in " + clip(region) + ", and not in " + f.region,
+			hint: "--region " + shellWord(clip(region)), exit: exitUsage}, true
+	}
+	if to, ok := store.Redirect(err); ok {
+		if to != "" {
+			to = ": " + clip(to)
+		}
+		return problem{why: "the bucket " + f.bucket + " is at another endpoint" + to, hint: "check --region and --endpoint-url", exit: exitUsage}, true
 	}
 	a, ok := answers[store.Code(err)]
 	if !ok {
@@ -88,14 +92,14 @@ func saying(err error) string {
 	if text == "" || text == answer.ErrorCode() || store.StatusCode(err) >= 500 {
 		return "" // an ailing store says nothing that helps
 	}
-	return " (" + text + ")"
+	return " (" + clip(text) + ")"
 }
 
 // refusal is why a service that gives credentials gave none.
 func refusal(err error) string {
 	var answer smithy.APIError
 	if errors.As(err, &answer) {
-		return ": " + answer.ErrorCode() + saying(err)
+		return ": " + clip(answer.ErrorCode()) + saying(err)
 	}
 	return ""
 }

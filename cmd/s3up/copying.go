@@ -251,7 +251,7 @@ func (c *copying) judge(r *upload.Result) *problem {
 		return &p
 	case c.o.requireMD5 && r.ETagKind != upload.ETagMD5:
 		return &problem{
-			why:  "stored and intact, but its ETag " + r.ETag + " is not its MD5: " + whyNotMD5(r),
+			why:  "stored and intact, but its ETag " + clip(r.ETag) + " is not its MD5: " + whyNotMD5(r),
 			hint: md5Hint(r, c.o.upload.Normalize), exit: exitNotMD5, code: codeNames[exitNotMD5],
 		}
 	}

@@ -89,12 +89,12 @@ func explain(err error, f facts) problem {
 		p.hint = sentence(p.hint, goOn(f))
 	}
 	if code := store.Code(err); code != "" {
-		p.code = code
+		p.code = clip(code)
 	}
 	if p.code == "" {
 		p.code = codeNames[p.exit]
 	}
-	p.requestID = store.RequestID(err)
+	p.requestID = clip(store.RequestID(err))
 	return p
 }
 
@@ -143,6 +143,11 @@ var configHints = map[string]string{
 	"endpoint":          "check AWS_ENDPOINT_URL and the profile's endpoint_url",
 	"profile":           "check AWS_PROFILE and ~/.aws/config",
 	"AWS_CA_BUNDLE":     "correct it, unset it, or use --ca-bundle FILE",
+	"region":            "check AWS_REGION and the profile's region",
+	"proxy":             "check HTTPS_PROXY and HTTP_PROXY",
+	"access key id":     "check AWS_ACCESS_KEY_ID and ~/.aws/credentials",
+	"secret access key": "check AWS_SECRET_ACCESS_KEY and ~/.aws/credentials",
+	"session token":     "check AWS_SESSION_TOKEN and ~/.aws/credentials",
 	"AWS configuration": "check AWS_CONFIG_FILE and ~/.aws/config",
 }
 
@@ -150,6 +155,11 @@ var configHints = map[string]string{
 func aboutConnection(err error, f facts) (problem, bool) {
 	if p, ok := aboutTLS(err); ok {
 		return p, true
+	}
+	var absurd *store.AnswerError
+	if errors.As(err, &absurd) {
+		return problem{why: fmt.Sprintf("%v to %s: it may not be an S3 store that answers", absurd, operation(err)), exit: exitTemporary,
+			hint: "check --endpoint-url and what is between"}, true
 	}
 	var gaveUp *store.GaveUp
 	if !errors.As(err, &gaveUp) {
@@ -276,14 +286,18 @@ func reason(err error, call string) string {
 	status := store.StatusCode(err)
 	var answer smithy.APIError
 	if errors.As(err, &answer) {
-		text := answer.ErrorCode()
+		text := clip(answer.ErrorCode())
 		if status != 0 {
 			text = fmt.Sprintf("%d %s", status, text)
 		}
 		return fmt.Sprintf("the store answered %s to %s", text, call) + saying(err)
 	}
-	if status >= 300 {
+	var unreadable *smithy.DeserializationError
+	switch {
+	case status >= 300:
 		return fmt.Sprintf("the store answered %d %s to %s", status, http.StatusText(status), call)
+	case status != 0 && errors.As(err, &unreadable):
+		return fmt.Sprintf("the answer to %s cannot be read (%s): it may not come from an S3 store", call, rootCause(err))
 	}
 	return rootCause(err)
 }
@@ -301,7 +315,7 @@ func rootCause(err error) string {
 	for {
 		inner := errors.Unwrap(err)
 		if inner == nil {
-			return err.Error()
+			return clip(err.Error())
 		}
 		err = inner
 	}

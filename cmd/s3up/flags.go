@@ -202,12 +202,20 @@ func (v *values) word(name, what string) string {
 // maxMetadata is how many bytes of names and values an object can have.
 const maxMetadata = 2048
 
-// metadata returns what the repeated flag gives. Names are lower case: S3 stores
-// them so.
+// metadata returns what the repeated flag gives.
 func (v *values) metadata(name string) map[string]string {
+	m, err := parseMetadata(v.c.StringSlice(name))
+	if err != nil && v.err == nil {
+		v.err = usagef("", "--%s %v", name, err)
+	}
+	return m
+}
+
+// parseMetadata reads KEY=VALUE pairs. Names are lower case: S3 stores them so.
+func parseMetadata(pairs []string) (map[string]string, error) {
 	m := make(map[string]string)
 	size := 0
-	for _, pair := range v.c.StringSlice(name) {
+	for _, pair := range pairs {
 		key, value, ok := strings.Cut(pair, "=")
 		key = strings.ToLower(key)
 		why := ""
@@ -225,15 +233,15 @@ func (v *values) metadata(name string) map[string]string {
 		if size += len(key) + len(value); why == "" && size > maxMetadata {
 			why = fmt.Sprintf("this makes more than the %d bytes of metadata that an object can have", maxMetadata)
 		}
-		if why != "" && v.err == nil {
-			v.err = usagef("", "--%s %s: %s", name, quoted(pair), why)
+		if why != "" {
+			return nil, fmt.Errorf("%s: %s", quoted(pair), why)
 		}
 		m[key] = value
 	}
 	if len(m) == 0 {
-		return nil
+		return nil, nil
 	}
-	return m
+	return m, nil
 }
 
 // isToken says whether a text can be the name of a header; empty can.

@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strings"
+	"unicode/utf16"
 
 	"s3up/internal/upload"
 )
@@ -84,7 +86,9 @@ func newFileLine(t *task, r *upload.Result, p *problem) fileLine {
 	return l
 }
 
-// jsonLine encodes a line. Keys are for people to read too: "&" stays "&".
+// jsonLine encodes a line. Keys are for people to read too: "&" stays "&". What
+// would act on a terminal is escaped, beyond what JSON asks for; bytes of a name
+// that are no UTF-8 become U+FFFD.
 func jsonLine(v any) string {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -92,5 +96,19 @@ func jsonLine(v any) string {
 	if err := e.Encode(v); err != nil {
 		panic(err) // of strings and numbers alone
 	}
-	return strings.TrimSuffix(b.String(), "\n")
+	line := strings.TrimSuffix(b.String(), "\n")
+	if isPlain(line) {
+		return line
+	}
+	var escaped strings.Builder
+	for _, r := range line {
+		if !isControl(r) {
+			escaped.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&escaped, `\u%04x`, unit)
+		}
+	}
+	return escaped.String()
 }

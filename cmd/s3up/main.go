@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -38,6 +39,7 @@ type program struct {
 func run(argv []string, stdin, stdout, stderr *os.File) int {
 	// A reader that went away is an error of the write, not the end of an upload.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	log.SetOutput(io.Discard) // net/http tells there what servers say out of turn
 	p := &program{argv: argv, stdin: stdin, stdout: stdout, stderr: stderr}
 	code, err := p.dispatch()
 	if err != nil {
@@ -98,7 +100,7 @@ func (p *program) dispatch() (int, error) {
 // print writes what was asked for to stdout.
 func (p *program) print(text string) (int, error) {
 	if _, err := io.WriteString(p.stdout, text); err != nil {
-		fmt.Fprintln(p.stderr, "s3up: write the answer to stdout:", rootCause(err))
+		fmt.Fprintln(p.stderr, "s3up: write the answer to stdout:", oneLine(rootCause(err)))
 		return exitFailed, nil
 	}
 	return exitOK, nil

@@ -81,7 +81,7 @@ func etagWords(r *upload.Result) string {
 	if r.ETagKind == upload.ETagMD5 {
 		return fmt.Sprintf("ETag %s = MD5%s", r.ETag, ways[r.Normalized])
 	}
-	return fmt.Sprintf("MD5 %s, ETag %s: %s", r.MD5, r.ETag, whyNotMD5(r))
+	return fmt.Sprintf("MD5 %s, ETag %s: %s", r.MD5, clip(r.ETag), whyNotMD5(r))
 }
 
 var ways = map[upload.Normalized]string{

@@ -23,14 +23,16 @@ func attemptLine(a store.Attempt) string {
 	}
 	switch {
 	case a.Status != 0 && a.Code != "":
-		fmt.Fprintf(&b, ": %d %s", a.Status, a.Code)
+		fmt.Fprintf(&b, ": %d %s", a.Status, clip(a.Code))
+	case a.Status != 0 && a.Err != nil:
+		fmt.Fprintf(&b, ": %d, %s", a.Status, rootCause(a.Err))
 	case a.Status != 0:
 		fmt.Fprintf(&b, ": %d", a.Status)
 	case a.Err != nil:
 		fmt.Fprintf(&b, ": %s", rootCause(a.Err))
 	}
 	if a.RequestID != "" {
-		fmt.Fprintf(&b, ", request id %s", a.RequestID)
+		fmt.Fprintf(&b, ", request id %s", clip(a.RequestID))
 	}
 	fmt.Fprintf(&b, ", %s", span(a.Duration))
 	return b.String()

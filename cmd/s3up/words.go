@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"al.essio.dev/pkg/shellescape"
 	"github.com/dustin/go-humanize"
@@ -19,26 +20,46 @@ func sentence(msg, hint string) string {
 	return msg + "; " + hint
 }
 
-// oneLine keeps a text to one line, and keeps what names may hold from acting
-// on the terminal.
+// oneLine keeps a text to one line, and keeps what names and stores may say from
+// acting on the terminal.
 func oneLine(s string) string {
-	if strings.IndexFunc(s, isControl) < 0 {
+	if isPlain(s) {
 		return s
 	}
 	var b strings.Builder
-	for _, r := range s {
-		if isControl(r) {
+	for len(s) > 0 {
+		r, size := utf8.DecodeRuneInString(s)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[0])
+		case isControl(r):
 			quoted := strconv.QuoteRune(r)
 			b.WriteString(quoted[1 : len(quoted)-1])
-		} else {
+		default:
 			b.WriteRune(r)
 		}
+		s = s[size:]
 	}
 	return b.String()
 }
 
+// isPlain says whether a text can be printed as it is. A byte that is no UTF-8
+// may be a control character to a terminal of another encoding.
+func isPlain(s string) bool { return utf8.ValidString(s) && strings.IndexFunc(s, isControl) < 0 }
+
 func isControl(r rune) bool {
 	return r != ' ' && !unicode.IsGraphic(r)
+}
+
+// maxSaying is how much is shown of each thing that a store says.
+const maxSaying = 300
+
+// clip shortens what a store says: it may be of any length.
+func clip(s string) string {
+	if len(s) <= maxSaying {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxSaying], "") + "…"
 }
 
 // shellLine returns a command line that can be typed.
@@ -53,7 +74,7 @@ func shellLine(words []string) string {
 // shellWord quotes a word for the shell, in bash's way if it would otherwise
 // break the line.
 func shellWord(w string) string {
-	if strings.IndexFunc(w, isControl) < 0 {
+	if isPlain(w) {
 		return shellescape.Quote(w)
 	}
 	var b strings.Builder

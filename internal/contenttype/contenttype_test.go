@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"go/parser"
 	"go/token"
+	"mime"
 	"os"
 	"path/filepath"
 	"strings"
@@ -301,12 +302,29 @@ func TestMachineIsNotAsked(t *testing.T) {
 	}
 }
 
+// Whatever a file is called and begins with, its type is a media type that can
+// stand in a header, and the same each time.
 func FuzzDetect(f *testing.F) {
-	f.Add("a.txt", "k", []byte("x"))
-	f.Add("a.ogg", "k", []byte("OggS"))
+	for _, seed := range []struct{ name, key, sample string }{
+		{"", "", ""}, {"a.txt", "k", "x"}, {"a.html", "b", "<meta charset=latin-1>"}, {"a.ts", "k", strings.Repeat("G"+strings.Repeat("x", 187), 3)},
+		{"a", "k.JSON", "{"}, {"a.map", "", ")]}'"}, {"a.bin", "", "\x7fELF"}, {".", "..", "\xff\xfe"}, {"a.\n", "k.\x1b", "\xef\xbb\xbf<?xml encoding='x'?>"},
+		{"a.txt", "", strings.Repeat("a", SampleSize-1) + "\xc3\xbc"}, {"a.mp4", "", "\x00\x00\x00\x18ftypM4A "}, {"x.ogg", "", "OggS\x80theora"},
+	} {
+		f.Add(seed.name, seed.key, []byte(seed.sample))
+	}
 	f.Fuzz(func(t *testing.T, name, key string, sample []byte) {
-		if typ := Detect(name, key, sample); strings.Count(typ, "/") != 1 {
-			t.Errorf("%q", typ)
+		typ := Detect(name, key, sample)
+		media, params, err := mime.ParseMediaType(typ)
+		if err != nil || strings.Count(media, "/") != 1 {
+			t.Errorf("Detect(%q, %q, %q) = %q: %v", name, key, sample, typ, err)
+		}
+		for param, value := range params {
+			if param != "charset" || !strings.HasPrefix(value, "utf-") {
+				t.Errorf("Detect(%q, %q, %q) = %q", name, key, sample, typ)
+			}
+		}
+		if again := Detect(name, key, sample); again != typ {
+			t.Errorf("Detect(%q, %q, %q) = %q, then %q", name, key, sample, typ, again)
 		}
 	})
 }

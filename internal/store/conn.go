@@ -82,9 +82,13 @@ func newConn(c net.Conn, window time.Duration, blocks *sync.Pool) *conn {
 // exchange is one request on a connection and the windows it has.
 type exchange struct {
 	send, wait time.Duration
+	whole      time.Duration // the whole answer, from its first byte on
+	host       string
 	gather     bool // below is TLS, and a body worth it
 	conn       atomic.Pointer[conn]
 	tls        atomic.Pointer[tls.Conn] // above conn, if it is there
+	heard      atomic.Int64             // bytes of the answer
+	answering  time.Time                // when it began, once the request was written; guarded by conn.mu
 }
 
 func (x *exchange) trace() *httptrace.ClientTrace {
@@ -247,6 +251,9 @@ func (c *conn) Read(p []byte) (int, error) {
 	for {
 		n, err := c.Conn.Read(p)
 		if n > 0 {
+			if absurd := c.hear(n); absurd != nil {
+				return 0, c.fail(absurd)
+			}
 			c.moved()
 			return n, err
 		}
@@ -259,6 +266,29 @@ func (c *conn) Read(p []byte) (int, error) {
 			return 0, c.fail(stall)
 		}
 	}
+}
+
+// hear counts what arrives, and says when no store answers so. An answer that
+// comes byte by byte moves, and is yet to end some time.
+func (c *conn) hear(n int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	x := c.owner
+	if x == nil {
+		return nil
+	}
+	if x.heard.Add(int64(n)) > maxAnswer {
+		return tooLarge(x.host)
+	}
+	now := time.Now()
+	switch {
+	case c.phase != waiting:
+	case x.answering.IsZero():
+		x.answering = now
+	case x.whole > 0 && now.Sub(x.answering) > x.whole:
+		return tooSlow(x.host, x.whole)
+	}
+	return nil
 }
 
 // readLate is called when a read deadline passed.

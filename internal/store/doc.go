@@ -30,6 +30,13 @@
 // one. A certificate of the store that does not hold, and a [*ClientCertError],
 // which is the store's verdict on ours, end a call at once.
 //
+// # Answers
+//
+// Answers are small, and are bounded: in bytes, in markup, and in the time from
+// the first byte to the last. One that is beyond that is an [*AnswerError] and
+// ends the call. Redirects are not followed: what was signed for one host does
+// not go to another.
+//
 // # Bodies
 //
 // Bodies of PutObject and UploadPart are sent as they are: no chunked framing,

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"net/http"
 	"net/url"
 	"strings"
 )
@@ -28,30 +29,59 @@ func parseEndpoint(s string) (*url.URL, error) {
 		bad = "must end with the host or a path"
 	}
 	if bad != "" {
-		return nil, &ConfigError{What: "endpoint", Value: withoutUser(s), Err: errors.New(bad)}
+		return nil, &ConfigError{What: "endpoint", Value: withoutSecrets(s), Err: errors.New(bad)}
 	}
 	return u, nil
 }
 
-// withoutUser keeps a password that was put into a URL out of messages.
-func withoutUser(s string) string {
+// withoutSecrets keeps what is secret in a URL out of messages: a password, which
+// ends at the last "@" whatever is in it, and what a query may sign.
+func withoutSecrets(s string) string {
 	scheme, rest, ok := strings.Cut(s, "://")
 	if !ok {
 		scheme, rest = "", s
 	}
-	authority, path, _ := strings.Cut(rest, "/")
-	at := strings.LastIndexByte(authority, '@')
-	if at < 0 {
-		return s
+	rest = rest[strings.LastIndexByte(rest, '@')+1:]
+	if i := strings.IndexAny(rest, "?#"); i >= 0 {
+		rest = rest[:i] + "…"
 	}
-	s = authority[at+1:]
 	if ok {
-		s = scheme + "://" + s
+		return scheme + "://" + rest
 	}
-	if path != "" {
-		s += "/" + path
+	return rest
+}
+
+// checkRegion keeps what cannot name a region out of host names and signatures.
+func checkRegion(region string) error {
+	if strings.ContainsFunc(region, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.')
+	}) {
+		return &ConfigError{What: "region", Value: region, Err: errors.New("must be the name of a region, such as eu-central-1")}
 	}
-	return s
+	return nil
+}
+
+// checkProxy finds out whether the environment names a proxy that is no URL. What
+// it names may hold a password.
+func checkProxy(proxy func(*http.Request) (*url.URL, error), endpoint string) error {
+	if proxy == nil {
+		return nil
+	}
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return nil // told elsewhere
+	}
+	to, err := proxy(&http.Request{URL: u})
+	if err == nil && to == nil {
+		return nil
+	}
+	if err == nil && strings.Trim(to.Path, "/") == "" { // what cannot be parsed is tried behind http://
+		switch to.Scheme {
+		case "http", "https", "socks5", "socks5h":
+			return nil
+		}
+	}
+	return &ConfigError{What: "proxy", Err: errors.New("must be a URL that starts with http://, https:// or socks5://")}
 }
 
 // usePath says whether the bucket goes into the path rather than the host name.

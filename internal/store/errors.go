@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/aws/smithy-go"
@@ -21,8 +22,9 @@ var ErrNoCredentials = errors.New("no credentials")
 
 // ConfigError is a mistake in the configuration; nothing was sent.
 type ConfigError struct {
-	// What is "endpoint", "addressing style", "profile", "CA bundle",
-	// "AWS_CA_BUNDLE", "client certificate", "client key" or "AWS configuration".
+	// What is "endpoint", "addressing style", "profile", "region", "proxy", "CA
+	// bundle", "AWS_CA_BUNDLE", "client certificate", "client key", "access key
+	// id", "secret access key", "session token" or "AWS configuration".
 	What  string
 	Value string // what was given, if it is one value
 	Err   error
@@ -80,6 +82,34 @@ func (e *ClientCertError) Error() string {
 	return "the store does not accept the client certificate: " + e.Reason
 }
 
+// AnswerError ends a call that was answered as no S3 store answers. It is not
+// tried again: there is no telling how often it would be so.
+type AnswerError struct {
+	Host string
+	What string // "is larger than 16 MiB"
+}
+
+func (e *AnswerError) Error() string { return fmt.Sprintf("the answer from %s %s", e.Host, e.What) }
+
+// Temporary is true: something else than the store may have answered.
+func (e *AnswerError) Temporary() bool { return true }
+
+func tooLarge(host string) error {
+	return &AnswerError{host, fmt.Sprintf("is larger than %d MiB", maxAnswer>>20)}
+}
+
+func tooMuchHead(host string) error {
+	return &AnswerError{host, fmt.Sprintf("begins with more than %d MiB of headers", maxHead>>20)}
+}
+
+func tooMuchMarkup(host string) error {
+	return &AnswerError{host, fmt.Sprintf("has more than %d elements and attributes", maxMarkup)}
+}
+
+func tooSlow(host string, d time.Duration) error {
+	return &AnswerError{host, fmt.Sprintf("has not ended after %v", d)}
+}
+
 // BodyError says that the body of a request could not be read to its end: the
 // trouble is with the source. It is not tried again.
 type BodyError struct{ Err error }
@@ -129,10 +159,27 @@ func BucketRegion(err error) string {
 	return ""
 }
 
+// Redirect says whether a store sent a request elsewhere, and where to, as a
+// scheme and a host, if it told so. Redirects are not followed.
+func Redirect(err error) (to string, ok bool) {
+	status := StatusCode(err)
+	if status < 300 || status > 399 || status == http.StatusNotModified {
+		return "", false
+	}
+	var e *smithyhttp.ResponseError
+	if errors.As(err, &e) && e.Response != nil && e.Response.Response != nil {
+		if u, err := url.Parse(e.Response.Header.Get("Location")); err == nil && u.Host != "" {
+			return (&url.URL{Scheme: u.Scheme, Host: u.Host}).String(), true
+		}
+	}
+	return "", true
+}
+
 // IsTemporary says whether the same call may well succeed later: the network,
 // an overloaded or ailing store, throttling.
 func IsTemporary(err error) bool {
 	var gaveUp *GaveUp
+	var absurd *AnswerError
 	var body *BodyError
 	var netErr net.Error
 	var sendErr *smithyhttp.RequestSendError
@@ -140,7 +187,7 @@ func IsTemporary(err error) bool {
 	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, ErrNoCredentials),
 		errors.As(err, &body), neverMends(err), isVerdict(Code(err)):
 		return false
-	case errors.As(err, &gaveUp):
+	case errors.As(err, &gaveUp), errors.As(err, &absurd):
 		return true
 	case isThrottle(err), isTemporaryAnswer(err), isCut(err):
 		return true

@@ -136,19 +136,34 @@ func TestConfigErrors(t *testing.T) {
 		cfg  Config
 		want string
 	}{
-		"style":         {nil, Config{Addressing: "dns"}, `addressing style "dns": must be auto, path or virtual`},
-		"no scheme":     {nil, Config{Endpoint: "localhost:9000"}, `endpoint "localhost:9000": must be a URL that starts with https:// or http://`},
-		"bare host":     {nil, Config{Endpoint: "minio"}, `endpoint "minio": must be a URL that starts with https:// or http://`},
-		"other scheme":  {nil, Config{Endpoint: "s3://bucket"}, `endpoint "s3://bucket": must be a URL that starts with https:// or http://`},
-		"no host":       {nil, Config{Endpoint: "http://:9000"}, `endpoint "http://:9000": has no host`},
-		"password":      {nil, Config{Endpoint: "http://me:secret@h/x"}, `endpoint "http://h/x": must not carry a user or a password`},
-		"query":         {nil, Config{Endpoint: "http://h?x=1"}, `endpoint "http://h?x=1": must end with the host or a path`},
-		"not a URL":     {nil, Config{Endpoint: "http://h:port"}, `endpoint "http://h:port": must be a URL that starts with https:// or http://`},
-		"environment":   {map[string]string{"AWS_ENDPOINT_URL": "localhost:1"}, Config{}, `endpoint "localhost:1": must be a URL that starts with https:// or http://`},
-		"profile":       {nil, Config{Profile: "nope"}, `profile "nope": not found in the AWS configuration files`},
-		"AWS_PROFILE":   {map[string]string{"AWS_PROFILE": "nope"}, Config{}, `profile "nope": not found in the AWS configuration files`},
-		"no CA bundle":  {map[string]string{"AWS_CA_BUNDLE": "/nonexistent"}, Config{}, `AWS_CA_BUNDLE "/nonexistent": no such file or directory`},
-		"broken config": {map[string]string{"AWS_CONFIG_FILE": "/"}, Config{}, `AWS configuration: `},
+		"style":                 {nil, Config{Addressing: "dns"}, `addressing style "dns": must be auto, path or virtual`},
+		"no scheme":             {nil, Config{Endpoint: "localhost:9000"}, `endpoint "localhost:9000": must be a URL that starts with https:// or http://`},
+		"bare host":             {nil, Config{Endpoint: "minio"}, `endpoint "minio": must be a URL that starts with https:// or http://`},
+		"other scheme":          {nil, Config{Endpoint: "s3://bucket"}, `endpoint "s3://bucket": must be a URL that starts with https:// or http://`},
+		"no host":               {nil, Config{Endpoint: "http://:9000"}, `endpoint "http://:9000": has no host`},
+		"password":              {nil, Config{Endpoint: "http://me:secret@h/x"}, `endpoint "http://h/x": must not carry a user or a password`},
+		"query":                 {nil, Config{Endpoint: "http://h?x=1"}, `endpoint "http://h…": must end with the host or a path`},
+		"not a URL":             {nil, Config{Endpoint: "http://h:port"}, `endpoint "http://h:port": must be a URL that starts with https:// or http://`},
+		"password with a slash": {nil, Config{Endpoint: "http://me:se/cret@h/x"}, `endpoint "http://h/x": must be a URL`},
+		"password and query":    {nil, Config{Endpoint: "http://me:se?cret@h/x#y"}, `endpoint "http://h/x…": must be a URL`},
+		"password alone":        {nil, Config{Endpoint: "me:secret@h"}, `endpoint "h": must be a URL`},
+		"line break":            {nil, Config{Endpoint: "http://h\n"}, `endpoint "http://h\n": must be a URL`},
+		"region with a space":   {map[string]string{"AWS_REGION": "eu west"}, Config{}, `region "eu west": must be the name of a region, such as eu-central-1`},
+		"region with a slash":   {map[string]string{"AWS_REGION": "evil.example.com/"}, Config{}, `region "evil.example.com/": must be the name of a region`},
+		"region with a break":   {map[string]string{"AWS_REGION": "eu-west-1\n"}, Config{}, `region "eu-west-1\n": must be the name of a region`},
+		"region with a query":   {nil, Config{Region: "eu?x#"}, `region "eu?x#": must be the name of a region`},
+		"key with a break":      {map[string]string{"AWS_ACCESS_KEY_ID": "AKIA\n"}, Config{}, `access key id: begins or ends with a space or a line break`},
+		"secret with a space":   {map[string]string{"AWS_SECRET_ACCESS_KEY": "very-secret "}, Config{}, `secret access key: begins or ends with a space or a line break`},
+		"secret with a control": {map[string]string{"AWS_SECRET_ACCESS_KEY": "very\x01secret"}, Config{}, `secret access key: has a character in it that cannot be seen`},
+		"secret with nothing":   {map[string]string{"AWS_SECRET_ACCESS_KEY": "very\u200bsecret"}, Config{}, `secret access key: has a character in it that cannot be seen`},
+		"token with a break":    {map[string]string{"AWS_SESSION_TOKEN": "very\r\nsecret"}, Config{}, `session token: has a character in it that cannot be seen`},
+		"attempts":              {map[string]string{"AWS_MAX_ATTEMPTS": "many"}, Config{}, `AWS configuration: `},
+		"retry mode":            {map[string]string{"AWS_RETRY_MODE": "never"}, Config{}, `AWS configuration: `},
+		"environment":           {map[string]string{"AWS_ENDPOINT_URL": "localhost:1"}, Config{}, `endpoint "localhost:1": must be a URL that starts with https:// or http://`},
+		"profile":               {nil, Config{Profile: "nope"}, `profile "nope": not found in the AWS configuration files`},
+		"AWS_PROFILE":           {map[string]string{"AWS_PROFILE": "nope"}, Config{}, `profile "nope": not found in the AWS configuration files`},
+		"no CA bundle":          {map[string]string{"AWS_CA_BUNDLE": "/nonexistent"}, Config{}, `AWS_CA_BUNDLE "/nonexistent": no such file or directory`},
+		"broken config":         {map[string]string{"AWS_CONFIG_FILE": "/"}, Config{}, `AWS configuration: `},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for k, v := range tt.env {
@@ -158,6 +173,11 @@ func TestConfigErrors(t *testing.T) {
 			var bad *ConfigError
 			if !errors.As(err, &bad) || !strings.HasPrefix(err.Error(), tt.want) {
 				t.Errorf("got %v, want %s", err, tt.want)
+			}
+			for _, secret := range []string{"me:", "secret@", "se/cret", "se?cret", "very", "AKIA"} {
+				if err != nil && strings.Contains(err.Error(), secret) {
+					t.Errorf("%s is in %v", secret, err)
+				}
 			}
 		})
 	}

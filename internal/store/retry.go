@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
@@ -278,11 +279,12 @@ func retryAfter(err error, now time.Time) time.Duration {
 func retryable(err error) bool {
 	var skew interface{ RetryableError() bool }
 	var source *BodyError
+	var absurd *AnswerError
 	var dns *net.DNSError
 	switch {
 	case errors.As(err, &skew): // the SDK corrects the clock
 		return skew.RetryableError()
-	case errors.As(err, &source), neverMends(err), isVerdict(Code(err)):
+	case errors.As(err, &source), errors.As(err, &absurd), neverMends(err), isVerdict(Code(err)):
 		return false
 	case isThrottle(err), isTemporaryAnswer(err), isCut(err):
 		return true
@@ -339,7 +341,8 @@ func isTemporaryAnswer(err error) bool {
 func isCut(err error) bool {
 	var netErr net.Error
 	var syntax *xml.SyntaxError
+	var unreadable *smithy.DeserializationError
 	status := StatusCode(err)
 	return status != 0 && (errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &netErr)) ||
-		status/100 == 2 && errors.As(err, &syntax)
+		status/100 == 2 && (errors.As(err, &syntax) || errors.As(err, &unreadable))
 }

@@ -1,12 +1,15 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -172,6 +175,12 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		}
 		s.AWS = isAmazon(u.Hostname())
 	}
+	if err := checkRegion(s.Region); err != nil {
+		return nil, err
+	}
+	if err := checkProxy(httpClient.next.Proxy, cmp.Or(s.Endpoint, "https://s3."+s.Region+".amazonaws.com")); err != nil {
+		return nil, err
+	}
 	if err := checkCredentials(ctx, awsCfg.Credentials, credentialsTimeout(awsCfg.Credentials)); err != nil {
 		return nil, err
 	}
@@ -217,16 +226,38 @@ func credentialsTimeout(provider aws.CredentialsProvider) time.Duration {
 func checkCredentials(ctx context.Context, provider aws.CredentialsProvider, timeout time.Duration) error {
 	bounded, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	_, err := provider.Retrieve(bounded)
+	creds, err := provider.Retrieve(bounded)
 	switch {
 	case err == nil:
-		return nil
+		return checkKeys(creds)
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case bounded.Err() != nil:
 		return fmt.Errorf("%w: nothing in %v: %w", ErrNoCredentials, timeout, err)
 	}
 	return fmt.Errorf("%w: %w", ErrNoCredentials, err)
+}
+
+// checkKeys refuses credentials with something in them that copying has left
+// there, most often a line break at the end. They are never shown.
+func checkKeys(creds aws.Credentials) error {
+	for _, key := range []struct{ what, value string }{
+		{"access key id", creds.AccessKeyID},
+		{"secret access key", creds.SecretAccessKey},
+		{"session token", creds.SessionToken},
+	} {
+		bad := ""
+		switch {
+		case strings.TrimSpace(key.value) != key.value:
+			bad = "begins or ends with a space or a line break"
+		case !utf8.ValidString(key.value), strings.ContainsFunc(key.value, func(r rune) bool { return r != ' ' && !unicode.IsGraphic(r) }):
+			bad = "has a character in it that cannot be seen"
+		}
+		if bad != "" {
+			return &ConfigError{What: key.what, Err: errors.New(bad)}
+		}
+	}
+	return nil
 }
 
 // userAgent names the program beside the SDK, which would escape a slash.

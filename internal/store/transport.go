@@ -25,6 +25,15 @@ const (
 	// Requests without a slot of their own: listing, aborting.
 	sparePool = 4
 
+	// The answers to all calls are small. The largest is a page of a listing, of
+	// 1,000 keys of 1,024 bytes, each of them escaped: 3 MB and what is around it.
+	maxAnswer = 16 << 20
+	maxHead   = 1 << 20
+
+	// A parser keeps each element that is open, and each attribute, at many times
+	// its size. The largest answer here has 10,000 parts of nine elements.
+	maxMarkup = 400_000
+
 	// net/http gathers the head of a request and the beginning of its body here
 	// and hands the rest on in larger blocks.
 	writeBuffer = 64 << 10
@@ -32,7 +41,7 @@ const (
 
 // transport sends single requests.
 type transport struct {
-	next     aws.HTTPClient
+	next     *http.Transport
 	cfg      Config
 	patience *patience
 	identity *identity
@@ -40,7 +49,9 @@ type transport struct {
 
 // newTransport builds on the client that the SDK's configuration prepared, for
 // the sake of the authorities that it trusts; there is none if nothing was to be
-// prepared.
+// prepared. Its transport is used without a client around it: that would follow
+// redirects, those of 307 and 308 for ever, and take requests that were signed for
+// one host to another.
 func newTransport(prepared aws.HTTPClient, cfg Config, p *patience, id *identity) *transport {
 	client, ok := prepared.(*awshttp.BuildableClient)
 	if !ok {
@@ -61,6 +72,7 @@ func newTransport(prepared aws.HTTPClient, cfg Config, p *patience, id *identity
 		t.MaxIdleConns = cfg.Connections + sparePool
 		t.MaxIdleConnsPerHost = cfg.Connections + sparePool
 		t.MaxConnsPerHost = 0
+		t.MaxResponseHeaderBytes = maxHead
 		t.WriteBufferSize = writeBuffer
 		t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			ctx, cancel := context.WithTimeout(ctx, p.within(dialTimeout))
@@ -72,7 +84,7 @@ func newTransport(prepared aws.HTTPClient, cfg Config, p *patience, id *identity
 			return newConn(c, p.within(cfg.StallTimeout), blocks), nil
 		}
 	})
-	return &transport{next: client.Freeze(), cfg: cfg, patience: p, identity: id}
+	return &transport{next: client.GetTransport(), cfg: cfg, patience: p, identity: id}
 }
 
 // Do sends one request and returns when the head of the answer is there.
@@ -86,6 +98,8 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 	x := &exchange{
 		send:   t.patience.within(t.cfg.StallTimeout),
 		wait:   t.patience.firstWait(wait),
+		whole:  t.cfg.LongStallTimeout,
+		host:   req.URL.Host,
 		gather: req.URL.Scheme == "https" && req.ContentLength > record,
 	}
 	req = req.WithContext(httptrace.WithClientTrace(ctx, x.trace()))
@@ -100,7 +114,7 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 		c.body = b
 	}
 
-	res, err := t.next.Do(req)
+	res, err := t.next.RoundTrip(req)
 	if err != nil {
 		if b != nil {
 			if broken := b.broken.Load(); broken != nil {
@@ -108,17 +122,41 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 			}
 		}
 		var stall *StallError
-		if errors.As(err, &stall) {
+		var absurd *AnswerError
+		switch {
+		case errors.As(err, &stall):
 			return res, stall
+		case errors.As(err, &absurd):
+			return res, absurd
+		case x.heard.Load() >= maxHead: // net/http gives up on it then
+			return res, tooMuchHead(x.host)
 		}
 		return res, t.identity.verdict(x, err)
 	}
 	t.patience.answer()
+	res.Body = &sparse{ReadCloser: res.Body, host: x.host}
 	if err := t.identity.page(req, res); err != nil {
 		return nil, err
 	}
 	tellRegion(req, res)
 	return res, nil
+}
+
+// sparse is the body of an answer that ends with an error where it has more
+// markup than any answer of a store.
+type sparse struct {
+	io.ReadCloser
+	host   string
+	markup int
+}
+
+func (s *sparse) Read(p []byte) (int, error) {
+	n, err := s.ReadCloser.Read(p)
+	s.markup += bytes.Count(p[:n], []byte{'<'}) + bytes.Count(p[:n], []byte{'='})
+	if s.markup > maxMarkup {
+		return 0, tooMuchMarkup(s.host)
+	}
+	return n, err
 }
 
 // body counts what is read of a request's body, and tells a source that fails

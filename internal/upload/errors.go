@@ -91,8 +91,8 @@ func KindOf(err error) Kind {
 		return Other
 	}
 	switch status := status(err); {
-	case status == http.StatusMovedPermanently:
-		return Usage
+	case status >= 300 && status <= 399 && status != http.StatusNotModified:
+		return Usage // the bucket is somewhere else
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		return Access
 	case status == http.StatusNotFound:
@@ -102,7 +102,9 @@ func KindOf(err error) Kind {
 	case status == http.StatusRequestTimeout, status == http.StatusTooManyRequests, status == 499,
 		status >= 500 && status != http.StatusNotImplemented:
 		return Temporary
-	case status != 0 && status != http.StatusOK:
+	case status/100 == 2:
+		return Temporary // an answer that nobody can read
+	case status != 0:
 		return Other
 	}
 	if isNetwork(err) {
@@ -190,7 +192,7 @@ func cannot(err error) bool {
 	}
 	switch status(err) {
 	case http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed,
-		http.StatusNotImplemented, http.StatusLengthRequired:
+		http.StatusNotImplemented, http.StatusLengthRequired, http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge:
 		return true
 	}
 	return false

@@ -254,7 +254,7 @@ func (t *transfer) verifyPut(ctx context.Context, got answer, try int) (done boo
 		default:
 			return false, fail(Conflict, "the object is not there after it was stored")
 		}
-		return false, fmt.Errorf("the answer's ETag is %q and not the MD5 of what was sent, and the object cannot be looked at: %w", got.etag, err)
+		return false, fmt.Errorf("the answer's ETag is %q and not the MD5 of what was sent, and the object cannot be looked at: %w", clip(got.etag), err)
 	}
 	switch now := seen(out); t.judge(out, got) {
 	case isMD5:
@@ -283,14 +283,14 @@ func (t *transfer) verifyPut(ctx context.Context, got answer, try int) (done boo
 // mismatch is the error for an object that is ours and not our bytes.
 func (t *transfer) mismatch(now answer) error {
 	if t.composite != "" && etag.Parts(now.etag) > 0 {
-		return fail(Integrity, "the object's ETag is %s, that of the parts which were sent is %s", now.etag, t.composite)
+		return fail(Integrity, "the object's ETag is %s, that of the parts which were sent is %s", clip(now.etag), t.composite)
 	}
-	return fail(Integrity, "the object's ETag is %s, the MD5 of what was read is %s", now.etag, t.whole)
+	return fail(Integrity, "the object's ETag is %s, the MD5 of what was read is %s", clip(now.etag), t.whole)
 }
 
 // overwritten is the error for an object that somebody else made.
 func (t *transfer) overwritten(now answer) error {
-	return fail(Conflict, "somebody else wrote the object meanwhile: its ETag is %s", now.etag)
+	return fail(Conflict, "somebody else wrote the object meanwhile: its ETag is %s", clip(now.etag))
 }
 
 // result notes what the object is now.
@@ -312,6 +312,6 @@ func (t *transfer) opaque(now answer) {
 // leaveNothing aborts an upload that is not needed any more.
 func (t *transfer) leaveNothing(ctx context.Context, up *upload) {
 	if err := t.abort(ctx, up.id); err != nil {
-		t.note("the multipart upload %s could not be aborted: %s", up.id, reason(err))
+		t.note("the multipart upload %s could not be aborted: %s", clip(up.id), reason(err))
 	}
 }

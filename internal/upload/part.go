@@ -48,6 +48,7 @@ type transfer struct {
 	completed answer // of PutObject or CompleteMultipartUpload
 	named     bool   // the answer to CompleteMultipartUpload named the key
 	blind     bool   // the object may not be looked at
+	gone      string // the id of an upload that is no more, even if it is listed
 	partTags  string // the composite of the ETags that the store gave the parts
 }
 
@@ -185,7 +186,7 @@ func (t *transfer) uploadPart(ctx context.Context, up *upload, p *part) error {
 			case tag == "":
 				err = errNoETag
 			default:
-				err = fail(Integrity, "the store answered with the ETag %s, and not with the MD5 %s of what was sent", tag, p.md5)
+				err = fail(Integrity, "the store answered with the ETag %s, and not with the MD5 %s of what was sent", clip(tag), p.md5)
 			}
 		}
 		again, err := t.afterPart(ctx, up, p, err)

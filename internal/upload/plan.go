@@ -20,6 +20,10 @@ type Limits struct {
 	MaxPut  int64 // of one PutObject: 5 GiB
 	MaxCopy int64 // of the source of a CopyObject: 5 GiB
 	Parts   int   // of one upload: 10,000
+
+	// A listing is not followed for more pages than that, and not more unfinished
+	// uploads of a key are looked at: some listings never end. 1,000 each.
+	Pages, Looks int
 }
 
 func (l Limits) withDefaults() Limits {
@@ -32,9 +36,9 @@ func (l Limits) withDefaults() Limits {
 	set(&l.MaxPart, 5<<30)
 	set(&l.MaxPut, 5<<30)
 	set(&l.MaxCopy, 5<<30)
-	if l.Parts == 0 {
-		l.Parts = 10_000
-	}
+	setDefault(&l.Parts, 10_000)
+	setDefault(&l.Pages, 1000)
+	setDefault(&l.Looks, 1000)
 	return l
 }
 

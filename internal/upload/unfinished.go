@@ -172,6 +172,7 @@ func (t *transfer) unfinished(ctx context.Context) ([]*found, error) {
 	// Other keys that begin as this one does may hold what XML cannot.
 	in := &s3.ListMultipartUploadsInput{Bucket: &t.job.Bucket, Prefix: &t.job.Key, EncodingType: types.EncodingTypeUrl}
 	pages := make(map[string]bool)
+	looked := 0
 	for {
 		out, err := t.u.client.ListMultipartUploads(ctx, in, t.with)
 		switch {
@@ -189,7 +190,11 @@ func (t *transfer) unfinished(ctx context.Context) ([]*found, error) {
 		}
 		now := serverTime(out.ResultMetadata)
 		for i := range out.Uploads {
-			if u := &out.Uploads[i]; listed(u.Key, out.EncodingType) == t.job.Key && aws.ToString(u.UploadId) != "" {
+			if u := &out.Uploads[i]; listed(u.Key, out.EncodingType) == t.job.Key && aws.ToString(u.UploadId) != "" && *u.UploadId != t.gone {
+				if looked++; looked > t.o.Limits.Looks {
+					t.note("the store lists more than %d unfinished uploads of this key: the others were not looked at", t.o.Limits.Looks)
+					return all, nil
+				}
 				f, err := t.look(ctx, u, now)
 				if err != nil {
 					return nil, err
@@ -206,6 +211,10 @@ func (t *transfer) unfinished(ctx context.Context) ([]*found, error) {
 		page := key + "\x00" + id
 		if key == "" || pages[page] {
 			t.note("the store did not list all unfinished uploads: its listing does not go on")
+			return all, nil
+		}
+		if len(pages)+1 == t.o.Limits.Pages {
+			t.note("the store did not list all unfinished uploads: its listing does not end")
 			return all, nil
 		}
 		pages[page] = true
@@ -225,9 +234,9 @@ func listed(key *string, encoding types.EncodingType) string {
 	return s
 }
 
-// isAnswer says whether a store that answers kept on failing: waiting longer is
-// of no use for what is only a help.
-func isAnswer(err error) bool { return status(err) >= 500 }
+// isAnswer says whether a store that answers kept on failing, or answered what
+// nobody can read: waiting longer is of no use for what is only a help.
+func isAnswer(err error) bool { return status(err) >= 500 || status(err)/100 == 2 }
 
 // look finds out what an unfinished upload has and when it last moved. It
 // returns nil if the upload is gone already.
@@ -263,7 +272,7 @@ func (t *transfer) look(ctx context.Context, u *types.MultipartUpload, now time.
 func (t *transfer) listParts(ctx context.Context, id string) (map[int]storedPart, error) {
 	parts := make(map[int]storedPart)
 	in := &s3.ListPartsInput{Bucket: &t.job.Bucket, Key: &t.job.Key, UploadId: &id}
-	for {
+	for page := 1; ; page++ {
 		out, err := t.u.client.ListParts(ctx, in, t.with)
 		if err != nil {
 			return nil, err
@@ -274,7 +283,7 @@ func (t *transfer) listParts(ctx context.Context, id string) (map[int]storedPart
 				size: aws.ToInt64(p.Size), etag: etag.Trim(aws.ToString(p.ETag)), modified: aws.ToTime(p.LastModified)}
 		}
 		next := aws.ToString(out.NextPartNumberMarker)
-		if !aws.ToBool(out.IsTruncated) || next == "" || len(parts) == known {
+		if !aws.ToBool(out.IsTruncated) || next == "" || len(parts) == known || page == t.o.Limits.Pages || len(parts) > t.o.Limits.Parts {
 			return parts, nil // some listings never end (SERVERS.md, finding 9)
 		}
 		in.PartNumberMarker = &next
@@ -378,16 +387,16 @@ func (t *transfer) clear(ctx context.Context, all []*found, chosen *upload) {
 		case chosen != nil && f.id == chosen.id:
 		case t.o.StaleAfter == 0 || f.idle >= t.o.StaleAfter:
 			if err := t.abort(ctx, f.id); err != nil {
-				t.note("a stale upload of this key (%s, id %s) could not be aborted: %s", byteSize(f.bytes()), f.id, reason(err))
+				t.note("a stale upload of this key (%s, id %s) could not be aborted: %s", byteSize(f.bytes()), clip(f.id), reason(err))
 			} else {
 				t.res.UploadsAborted++
 			}
 		case f.idle < 0:
 			t.note("another unfinished upload of this key (%s, id %s), of an age that the store does not tell, was left alone",
-				byteSize(f.bytes()), f.id)
+				byteSize(f.bytes()), clip(f.id))
 		default:
 			t.note("another unfinished upload of this key (%s, id %s), which moved %s ago, was left alone",
-				byteSize(f.bytes()), f.id, f.idle.Round(time.Second))
+				byteSize(f.bytes()), clip(f.id), f.idle.Round(time.Second))
 		}
 	}
 }
@@ -431,7 +440,7 @@ func (t *transfer) leave(ctx context.Context, up *upload, cause error) {
 	defer cancel()
 	if err := t.abort(ctx, up.id); err != nil {
 		t.note("the multipart upload %s could not be aborted: %s; a lifecycle rule (AbortIncompleteMultipartUpload) clears such uploads",
-			up.id, reason(err))
+			clip(up.id), reason(err))
 	}
 }
 

@@ -418,6 +418,7 @@ func (t *transfer) sendAll(ctx context.Context, c cut) error {
 	if errors.Is(err, errGone) {
 		// Parts that were under way may have come in after whoever ended it.
 		t.leaveNothing(ctx, up)
+		t.gone = up.id
 		// What is there may be the same bytes: to tell, all MD5s are needed.
 		if all := t.learn(ctx, up.cut); all != nil {
 			return all

@@ -3,6 +3,7 @@ package upload
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/aws/smithy-go"
 )
@@ -12,11 +13,22 @@ func reason(err error) string {
 	var e smithy.APIError
 	if errors.As(err, &e) {
 		if s := status(err); s != 0 {
-			return fmt.Sprintf("%d %s", s, e.ErrorCode())
+			return fmt.Sprintf("%d %s", s, clip(e.ErrorCode()))
 		}
-		return e.ErrorCode()
+		return clip(e.ErrorCode())
 	}
-	return err.Error()
+	return clip(err.Error())
+}
+
+// maxSaying is how much of what a store says goes into a note or an error.
+const maxSaying = 200
+
+// clip shortens what a store says: it may be of any length.
+func clip(s string) string {
+	if len(s) <= maxSaying {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxSaying], "") + "…"
 }
 
 // plural is a count of things.
