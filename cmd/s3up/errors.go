@@ -166,7 +166,7 @@ func aboutConnection(err error, f facts) (problem, bool) {
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return problem{why: "the endpoint does not speak https", hint: "use http:// in --endpoint-url", exit: exitUsage}, true
 	case errors.As(err, &absurd):
-		return problem{why: fmt.Sprintf("%v to %s: it may not be an S3 store that answers", absurd, operation(err)), exit: exitTemporary,
+		return problem{why: fmt.Sprintf("%s: %v: it may not come from an S3 store", operation(err), absurd), exit: exitTemporary,
 			hint: "check --endpoint-url and what is between"}, true
 	case !errors.As(err, &gaveUp):
 		return problem{}, false
