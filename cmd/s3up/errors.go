@@ -158,7 +158,7 @@ func aboutConnection(err error, f facts) (problem, bool) {
 	}
 	var absurd *store.AnswerError
 	if errors.As(err, &absurd) {
-		return problem{why: fmt.Sprintf("%v to %s: it may not be an S3 store that answers", absurd, operation(err)), exit: exitTemporary,
+		return problem{why: fmt.Sprintf("%s: %v: it may not come from an S3 store", operation(err), absurd), exit: exitTemporary,
 			hint: "check --endpoint-url and what is between"}, true
 	}
 	var gaveUp *store.GaveUp

@@ -95,6 +95,16 @@ func TestExplain(t *testing.T) {
 		{err: &upload.Error{Kind: upload.Access, Msg: "a staged copy could not be deleted again", Err: answer("DeleteObject", 403, "AccessDenied", "")},
 			exit: 7, code: "AccessDenied", hint: "check the credentials",
 			why: "a staged copy could not be deleted again: the store answered 403 AccessDenied to DeleteObject"},
+		{err: call("ListParts", 200, &store.AnswerError{Host: "h", What: "is larger than 16 MiB"}), resumable: true, exit: 5, code: "temporary",
+			why:  "ListParts: the answer from h is larger than 16 MiB: it may not come from an S3 store",
+			hint: "check --endpoint-url and what is between; what was sent is kept, go on with: s3up cp f s3://b/k"},
+		{err: call("HeadObject", 200, &smithy.DeserializationError{Err: errors.New("bad date")}), exit: 5, code: "temporary",
+			why:  "the answer to HeadObject cannot be read (bad date): it may not come from an S3 store",
+			hint: "start again with: s3up cp f s3://b/k"},
+		{err: answer("PutObject", 307, "TemporaryRedirect", ""), exit: 2, code: "TemporaryRedirect",
+			why: "the bucket b is at another endpoint", hint: "check --region and --endpoint-url"},
+		{err: answer("PutObject", 501, "NotImplemented", ""), resumable: true, exit: 1, code: "NotImplemented",
+			why: "the store does not do PutObject", hint: "what was sent is kept, go on with: s3up cp f s3://b/k"},
 		{err: context.Canceled, exit: 1, code: "failed", why: "context canceled"},
 	} {
 		got := explain(tt.err, facts{bucket: "b", region: "us-east-1", again: "s3up cp f s3://b/k", resumable: tt.resumable})

@@ -14,8 +14,11 @@ import (
 
 // sentence joins what happened and what to type next.
 func sentence(msg, hint string) string {
-	if hint == "" {
+	switch {
+	case hint == "":
 		return msg
+	case msg == "":
+		return hint
 	}
 	return msg + "; " + hint
 }
