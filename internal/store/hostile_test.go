@@ -316,7 +316,7 @@ func TestAnswerBeforeTheBody(t *testing.T) {
 	var n atomic.Int32
 	url := serveRaw(t, func(c net.Conn, r *http.Request, end <-chan struct{}) {
 		if n.Add(1) == 1 {
-			io.WriteString(c, "HTTP/1.1 400 Bad Request\r\nContent-Length: 61\r\n\r\n<Error><Code>EntityTooLarge</Code><Message>m</Message></Error>")
+			io.WriteString(c, "HTTP/1.1 400 Bad Request\r\nContent-Length: 62\r\n\r\n<Error><Code>EntityTooLarge</Code><Message>m</Message></Error>")
 			return
 		}
 		drain(r)
