@@ -16,7 +16,7 @@ func TestMain(m *testing.M) {
 // of its own. Those whose names begin with real_ are true of every store: where
 // S3UP_TEST_ENDPOINT names one, they run against it, and the others do not. Those
 // whose names begin with big_ are too large for a server that lives in memory,
-// and run against real stores alone.
+// and run against real stores alone, one after the other.
 func TestScripts(t *testing.T) {
 	params := testscript.Params{
 		Setup:               setUp,
@@ -40,15 +40,22 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	real := realStore() != nil
+	groups := [][]string{nil}
 	for _, file := range all {
 		name := filepath.Base(file)
-		everywhere, big := strings.HasPrefix(name, "real_"), strings.HasPrefix(name, "big_")
-		if real := realStore() != nil; everywhere || big == real {
-			params.Files = append(params.Files, file)
+		switch everywhere, big := strings.HasPrefix(name, "real_"), strings.HasPrefix(name, "big_"); {
+		case big && real:
+			groups = append(groups, []string{file})
+		case everywhere, !big && !real:
+			groups[0] = append(groups[0], file)
 		}
 	}
-	if len(params.Files) == 0 {
+	if len(groups[0]) == 0 {
 		t.Fatal("no scripts")
 	}
-	testscript.Run(t, params)
+	for _, files := range groups {
+		params.Files = files
+		t.Run("", func(t *testing.T) { testscript.Run(t, params) })
+	}
 }

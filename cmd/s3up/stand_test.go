@@ -50,12 +50,14 @@ type realStoreConfig struct {
 	expect         map[string]string
 }
 
-// expectations are the variables that scripts compare with, by store.
+// expectations are the variables that scripts compare with, by store, and the
+// size of what is big for it, with its number of parts of 64 MiB: rclone keeps
+// unfinished uploads in memory.
 var expectations = map[string]map[string]string{
 	"s3test":    {"NORMALIZED": "self-copy", "ETAG_KIND": "md5", "STAGED": "staged-copy"},
-	"minio":     {"NORMALIZED": "self-copy", "ETAG_KIND": "md5", "STAGED": "staged-copy"},
-	"versitygw": {"NORMALIZED": "kept", "ETAG_KIND": "multipart", "STAGED": "staged-copy"},
-	"rclone":    {"NORMALIZED": "already", "ETAG_KIND": "md5", "STAGED": "already"},
+	"minio":     {"NORMALIZED": "self-copy", "ETAG_KIND": "md5", "STAGED": "staged-copy", "BIG": "1073741824", "BIG_PARTS": "16"},
+	"versitygw": {"NORMALIZED": "kept", "ETAG_KIND": "multipart", "STAGED": "staged-copy", "BIG": "1073741824", "BIG_PARTS": "16"},
+	"rclone":    {"NORMALIZED": "already", "ETAG_KIND": "md5", "STAGED": "already", "BIG": "536870912", "BIG_PARTS": "8"},
 }
 
 // realStore returns the store that the environment names, nil if none.
