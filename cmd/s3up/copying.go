@@ -106,7 +106,7 @@ func (c *copying) upload(ctx context.Context, tasks []*task) error {
 		c.out.talk("only %d files may be open (ulimit -n): %s at once, %s", descriptors(), plural(files, "file"), plural(slots, "slot"))
 	}
 	cfg.Connections = slots
-	cfg.Attempts = upload.Attempts
+	cfg.Attempts, cfg.Retry = upload.Attempts, upload.Retry
 	cfg.OnThrottle = func() { u.Throttled() }
 	cfg.OnSkew = func(ahead time.Duration) {
 		note := clockNote(ahead)

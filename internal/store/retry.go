@@ -188,7 +188,7 @@ func (c *call) IsErrorRetryable(err error) bool {
 		c.dated = true // the next attempt is signed by the store's clock
 		return true
 	}
-	return retryable(err)
+	return retryable(err) || c.cfg.Retry != nil && c.cfg.Retry(c.ctx, Code(err))
 }
 
 // maxSkew is by how much clocks may differ before the SDK signs by the store's:

@@ -53,6 +53,10 @@ type Config struct {
 	// at most; 0 is for as long as there is patience. May be nil.
 	Attempts func(context.Context) int
 
+	// Retry is asked with the context of each call whether a refusal with this
+	// error code, which is for good otherwise, may pass. May be nil.
+	Retry func(ctx context.Context, code string) bool
+
 	// OnAttempt is told of each attempt when it is over, OnThrottle whenever
 	// the store asked for fewer requests. Both are called from many goroutines
 	// at once and must not block.

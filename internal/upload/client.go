@@ -84,6 +84,19 @@ func withAttempts(ctx context.Context, n int) context.Context {
 	return context.WithValue(ctx, attemptsKey{}, n)
 }
 
+type retryKey struct{}
+
+// Retry says whether the engine expects of the call with this context that a
+// refusal with this error code passes. A Client that retries by itself is to ask
+// for it.
+func Retry(ctx context.Context, code string) bool {
+	return code != "" && ctx.Value(retryKey{}) == code
+}
+
+func withRetry(ctx context.Context, code string) context.Context {
+	return context.WithValue(ctx, retryKey{}, code)
+}
+
 // serverTime returns the store's Date from an answer, or the local time if it
 // sent none. Ages of uploads are told by the store's clock alone.
 func serverTime(answer middleware.Metadata) time.Time {

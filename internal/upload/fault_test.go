@@ -319,16 +319,33 @@ func TestLastingFaults(t *testing.T) {
 // The store says that it has not got a part that it took: a file goes up once
 // more, a stream cannot.
 func TestLostPart(t *testing.T) {
+	const busy = 10 // attempts while the store may be busy
 	for _, kind := range sources {
 		st := newStand(t, s3test.Options{})
 		data := random(3*KiB+5, "lost")
-		st.Fault(s3test.Fault{Op: "CompleteMultipartUpload", Do: s3test.Status, Code: "InvalidPart"})
+		st.Fault(s3test.Fault{Op: "CompleteMultipartUpload", Times: 1 + busy, Do: s3test.Status, Code: "InvalidPart"})
 		r := st.upload(t, kind.of(t, data), "k")
 		if kind.name == aFile.name {
 			st.ends(t, r, "k", data, upload.SelfCopy)
 			notes(t, r, "the store has lost a part that it took: starting anew")
 		} else if upload.KindOf(r.Err) != upload.Other || r.Err == nil {
 			t.Errorf("error %v of kind %d, want %d", r.Err, upload.KindOf(r.Err), upload.Other)
+		}
+		st.nothingLeft(t, "k")
+	}
+}
+
+// A store that still writes parts that it took says the same, for a while.
+func TestBusyWithParts(t *testing.T) {
+	for _, kind := range sources {
+		st := newStand(t, s3test.Options{})
+		data := random(3*KiB+5, "busy")
+		st.Fault(s3test.Fault{Op: "CompleteMultipartUpload", Times: 5, Do: s3test.Status, Code: "InvalidPart"})
+		r := st.upload(t, kind.of(t, data), "k")
+		st.ends(t, r, "k", data, upload.SelfCopy)
+		notes(t, r)
+		if r.BytesSent != int64(len(data)) {
+			t.Errorf("%s: %d bytes sent, want %d", kind.name, r.BytesSent, len(data))
 		}
 		st.nothingLeft(t, "k")
 	}

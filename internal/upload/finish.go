@@ -143,6 +143,12 @@ func (t *transfer) createProperties() Properties {
 // it is tried for as long as the Client has patience.
 const attemptsBeforeLook = 3
 
+// attemptsWhileBusy is how often a store is asked to complete an upload that says
+// InvalidPart and lists all parts as they are to be: rclone does until it has
+// written the last one, if its sender gave the first one up and sent it again.
+// It is a minute or two.
+const attemptsWhileBusy = 10
+
 // complete makes an object of the parts. It returns errGone if the upload is no
 // more and the object is not ours.
 func (t *transfer) complete(ctx context.Context, up *upload) error {
@@ -153,7 +159,8 @@ func (t *transfer) complete(ctx context.Context, up *upload) error {
 		MultipartUpload: &types.CompletedMultipartUpload{Parts: up.parts()},
 		MpuObjectSize:   &t.size,
 	}
-	for attempts := attemptsBeforeLook; ; attempts = 0 {
+	attempts, busy := attemptsBeforeLook, false
+	for {
 		out, err := t.u.client.CompleteMultipartUpload(withAttempts(ctx, attempts), in, t.with)
 		if err == nil {
 			t.completed = answer{etag: etag.Trim(aws.ToString(out.ETag)), version: aws.ToString(out.VersionId)}
@@ -168,6 +175,11 @@ func (t *transfer) complete(ctx context.Context, up *upload) error {
 			err = errNoETag
 		}
 		gone := code(err) == "NoSuchUpload" || code(err) == "InvalidPart" && t.lostParts(ctx, up)
+		if code(err) == "InvalidPart" && !gone && !busy {
+			attempts, busy = attemptsWhileBusy, true
+			ctx = withRetry(ctx, "InvalidPart")
+			continue
+		}
 		if !gone && KindOf(err) != Temporary {
 			return err
 		}
@@ -187,6 +199,7 @@ func (t *transfer) complete(ctx context.Context, up *upload) error {
 		case attempts == 0 || ctx.Err() != nil:
 			return err
 		}
+		attempts = 0
 	}
 }
 
