@@ -233,6 +233,12 @@ func (c *call) copyProps(from *version, ontoItself bool) (props, error) {
 		}
 		p.header = from.header.Clone()
 		maps.Copy(p.header, restated)
+	case c.q.SelfCopyMergesHeaders && ontoItself:
+		for _, name := range []string{"Cache-Control", "Content-Disposition"} {
+			if v, ok := from.header[name]; ok && p.header.Get(name) == "" {
+				p.header[name] = v
+			}
+		}
 	}
 	if c.q.CopyKeepsStorageClass && c.h.Get("X-Amz-Storage-Class") == "" {
 		p.class = from.class

@@ -84,7 +84,8 @@ type Quirks struct {
 	CopyMistakesQuestionMark bool // a source whose key holds ?versionId=, however it is escaped, is 400 InvalidArgument: versitygw
 	CopyIgnoresConditions    bool // x-amz-copy-source-if-*: Ceph 16, moto, gofakes3, s3rver
 	CopyIgnoresDestination   bool // If-Match and If-None-Match on the copy's target: all measured but SeaweedFS
-	CopyMergesHeaders        bool // with REPLACE, headers that are not restated stay: gofakes3, versitygw
+	CopyMergesHeaders        bool // with REPLACE, headers that are not restated stay: gofakes3
+	SelfCopyMergesHeaders    bool // a self-copy with REPLACE keeps Cache-Control and Content-Disposition that are not restated: versitygw
 	CopyOntoItselfAllowed    bool // a self-copy that changes nothing: gofakes3
 	CopyUpdatesInPlace       bool // a self-copy keeps the version id and LastModified: versitygw
 	CopyNoVersionID          bool // no version id in the answer: Ceph 16, rclone's gofakes3
@@ -181,7 +182,7 @@ var stores = map[string]Quirks{
 		AbortTwiceOK: true, CompleteOnce: true, CompleteIgnoresObjectSize: true, StorageClassRefused: true, SSERefused: true, SSEIgnored: true},
 	"minio-old": {Server: "MinIO", SelfCopyKeepsETag: true, CopyIgnoresDestination: true, ListUploadsExactKey: true,
 		AbortTwiceOK: true, CompleteOnce: true, CompleteIgnoresObjectSize: true, StorageClassRefused: true, SSERefused: true, SSEIgnored: true},
-	"versitygw": {Server: "VERSITYGW", SelfCopyKeepsETag: true, CopyMistakesQuestionMark: true, CopyIgnoresDestination: true, CopyMergesHeaders: true,
+	"versitygw": {Server: "VERSITYGW", SelfCopyKeepsETag: true, CopyMistakesQuestionMark: true, CopyIgnoresDestination: true, SelfCopyMergesHeaders: true,
 		CopyUpdatesInPlace: true, CopyChecksumOfNothing: true, UploadIDMarkerFails: true, InitiatedIsLastPart: true,
 		StorageClassIgnored: true, SSEIgnored: true},
 	"seaweedfs": {Server: "SeaweedFS", CopyKeepsETag: true, CopyETagUnquoted: true, CopyKeepsStorageClass: true,

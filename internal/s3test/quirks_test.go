@@ -54,6 +54,14 @@ var quirkTests = map[string]struct {
 		must(w.selfCopy("k"))(w.t)
 		return aws.ToString(w.mustHead("k").CacheControl)
 	}, "", "no-cache"},
+	"self-copy-merges-headers": {"", func(w *world) string {
+		must(w.put("k", "x", func(in *s3.PutObjectInput) {
+			in.CacheControl, in.ContentLanguage = aws.String("no-cache"), aws.String("en")
+		}))(w.t)
+		must(w.selfCopy("k"))(w.t)
+		head := w.mustHead("k")
+		return aws.ToString(head.CacheControl) + aws.ToString(head.ContentLanguage)
+	}, "", "no-cache"},
 	"copy-onto-itself-allowed": {"", func(w *world) string {
 		must(w.put("k", "x"))(w.t)
 		_, err := w.copy("b/k", "k")

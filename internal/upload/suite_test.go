@@ -68,9 +68,6 @@ func TestSuite(t *testing.T) {
 	for _, name := range s3test.StoreNames() {
 		t.Run(name, func(t *testing.T) {
 			quirks, _ := s3test.Store(name)
-			// versitygw merges when an object is copied onto itself, but s3test does
-			// so with every copy.
-			quirks.CopyMergesHeaders = quirks.CopyMergesHeaders && name != "versitygw"
 			tests := wholeSuite
 			if name != "aws" {
 				tests = whereStoresDiffer
