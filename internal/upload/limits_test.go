@@ -237,3 +237,20 @@ func TestEmptyStream(t *testing.T) {
 	}
 	st.ends(t, st.upload(t, stream(t, nil), "k", allowEmpty), "k", nil, upload.SinglePut)
 }
+
+// Of a key that XML cannot hold, no answer to a Create can be read: nothing is
+// sent, and no upload is left for each try.
+func TestKeysOfParts(t *testing.T) {
+	for _, key := range []string{"\x01", "a\x1b[2J", "\ufffe", "\uffff"} {
+		for _, kind := range sources {
+			st := newStand(t, s3test.Options{})
+			r := st.upload(t, kind.of(t, random(3*KiB, "key")), key)
+			if upload.KindOf(r.Err) != upload.Usage || r.Err == nil {
+				t.Errorf("%q: error %v of kind %d, want %d", key, r.Err, upload.KindOf(r.Err), upload.Usage)
+			}
+			if n := len(st.Requests()); n > 0 {
+				t.Errorf("%q: %d requests", key, n)
+			}
+		}
+	}
+}

@@ -1,6 +1,10 @@
 package upload
 
-import "github.com/dustin/go-humanize"
+import (
+	"strings"
+
+	"github.com/dustin/go-humanize"
+)
 
 // MiB is the unit that part sizes grow in.
 const MiB = 1 << 20
@@ -80,3 +84,14 @@ func (l Limits) checkPart(part int64) error {
 
 // byteSize is a number of bytes in words.
 func byteSize(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
+
+// mayHaveParts refuses a key that XML cannot hold, of which no answer to the
+// creation of a multipart upload can be read: https://www.w3.org/TR/xml/#charsets
+func mayHaveParts(key string) error {
+	for _, r := range key {
+		if r < ' ' && !strings.ContainsRune("\t\n\r", r) || r == 0xFFFE || r == 0xFFFF {
+			return fail(Usage, "the key has the character %U, with which S3 takes objects in one piece only", r)
+		}
+	}
+	return nil
+}

@@ -314,6 +314,9 @@ func unitsPart(number int, units []unit, unitSize int64) *part {
 
 // streamParts sends a stream as a multipart upload.
 func (t *transfer) streamParts(ctx context.Context, s *stream, c streamCut) error {
+	if err := mayHaveParts(t.job.Key); err != nil {
+		return err
+	}
 	if err := t.mayStage(ctx); err != nil {
 		return err
 	}

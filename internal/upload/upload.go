@@ -335,6 +335,9 @@ func (t *transfer) runPut(ctx context.Context) error {
 // runParts sends a file as a multipart upload. An upload that somebody ended
 // meanwhile is started anew once, unless that somebody stored the same bytes.
 func (t *transfer) runParts(ctx context.Context, c cut) error {
+	if err := mayHaveParts(t.job.Key); err != nil {
+		return err
+	}
 	if err := t.mayStage(ctx); err != nil {
 		return err
 	}
