@@ -1,7 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 
@@ -97,7 +100,7 @@ func unknownFlag(word, name string, known map[string]bool) error {
 // noVerb is the error for a line without a command: with the line to type, if
 // it is clear what was meant.
 func (p *program) noVerb(l commandLine, commands []*cli.Command) error {
-	if slices.ContainsFunc(l.args, isURL) {
+	if slices.ContainsFunc(l.args, isURL) && !looksLikeVerb(l.args) {
 		words := append([]string{p.argv[0], "cp"}, p.argv[1:]...)
 		return usagef("type: "+shellLine(words), "no command")
 	}
@@ -110,6 +113,16 @@ func (p *program) noVerb(l commandLine, commands []*cli.Command) error {
 		hint += "; did you mean " + near + "?"
 	}
 	return usagef(hint, "unknown command %q", l.args[0])
+}
+
+// looksLikeVerb says whether the first of some arguments is rather a command
+// that is not known than a file: there are files behind it, and it is none.
+func looksLikeVerb(args []string) bool {
+	if len(args) < 3 || isURL(args[0]) {
+		return false
+	}
+	_, err := os.Stat(args[0])
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // nearest returns the one of some names that was probably meant, or "".

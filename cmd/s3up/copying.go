@@ -55,6 +55,9 @@ func (p *program) cp(o cpOptions) (int, error) {
 				c.report(t, c.unsent(t, err))
 			}
 		}
+		if c.summary.Skipped = len(tasks) - len(wrong); c.summary.Skipped > 0 {
+			c.out.complain("nothing was sent: %d of %s cannot be uploaded", len(wrong), plural(len(tasks), "file"))
+		}
 		return c.finish(context.Background()), nil
 	}
 	unlock, err := lock(o.lock)
@@ -94,7 +97,7 @@ func (o *cpOptions) given() map[string]string {
 }
 
 // told answers the first signal.
-func (c *copying) told() { c.out.talk("stopping; a second signal stops at once") }
+func (c *copying) told() { c.out.talk("stopping; a second Ctrl-C stops at once") }
 
 // upload connects to the store and uploads all. The error is one that concerns
 // all of them: none was begun.

@@ -260,6 +260,8 @@ func aboutUpload(err error, f facts) problem {
 	case upload.NotFound:
 		if errors.As(err, &engine) {
 			p.hint = "--allow-empty uploads it all the same" // to the engine, nothing else is missing
+		} else {
+			p.hint = "check --endpoint-url: it may not be an S3 store that answers"
 		}
 	}
 	return p

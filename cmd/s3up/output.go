@@ -72,6 +72,9 @@ func resultLine(t *task, r *upload.Result) string {
 	case r.PartsResumed > 0:
 		line += fmt.Sprintf(", %d of %s were there already", r.PartsResumed, plural(r.Parts, "part"))
 	}
+	if r.UploadsAborted > 0 {
+		line += fmt.Sprintf(", %s aborted", plural(r.UploadsAborted, "stale upload"))
+	}
 	return oneLine(line + "  " + etagWords(r))
 }
 
