@@ -13,7 +13,7 @@ import (
 // of each is compared, so that a busy machine does little harm.
 func BenchmarkLanes(b *testing.B) {
 	const size = 32 << 10
-	data := newChance(1).bytes(16 * size)
+	data := newChance(1).bytes(maxWidth * size)
 
 	b.Run("Hasher", func(b *testing.B) {
 		h := NewHasher()

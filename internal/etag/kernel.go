@@ -7,8 +7,12 @@ import (
 
 //go:generate go run ./gen
 
-// widest is how many lanes the widest kernel has.
-const widest = 2
+// maxWidth is the most lanes that any kernel has.
+const maxWidth = 16
+
+// minWide is from how many lanes on a kernel of 8 or 16 is used, which takes as
+// long for one as for all: up to four lanes are faster two by two.
+const minWide = 5
 
 // run makes every lane take its input, side by side as far as kernels of at most
 // width lanes go. Lanes may stand within a block, each at another place, and
@@ -18,7 +22,7 @@ func run(width int, lanes []lane) {
 		lanes[i].fillRest()
 	}
 	for {
-		var room [widest]*lane
+		var room [maxWidth]*lane
 		ready := room[:0]
 		for i := range lanes {
 			if len(lanes[i].in) >= blockSize && len(ready) < width {
@@ -38,6 +42,10 @@ func run(width int, lanes []lane) {
 
 // advance makes the lanes, at most width, take size bytes each, whole blocks.
 func advance(width int, lanes []*lane, size int) {
+	if width > 2 && len(lanes) >= minWide {
+		advanceWide(width, lanes, size)
+		return
+	}
 	for ; len(lanes) >= 2; lanes = lanes[2:] {
 		l, m := lanes[0], lanes[1]
 		block2(&l.state, &m.state, l.in[:size], m.in[:size])

@@ -85,7 +85,7 @@ func TestTwoLanes(t *testing.T) {
 // widths are those of the kernels that run on this machine.
 func widths(t testing.TB) []int {
 	var w []int
-	for _, width := range []int{2} {
+	for _, width := range []int{2, 8, 16} {
 		if width <= widest {
 			w = append(w, width)
 		} else {
@@ -99,7 +99,7 @@ func widths(t testing.TB) []int {
 // stand at different places within a block and take inputs of different lengths.
 func TestManyLanes(t *testing.T) {
 	for _, width := range widths(t) {
-		for n := range 2*widest + 2 {
+		for n := range 2*maxWidth + 2 {
 			checkLanes(t, width, n, uint64(n))
 		}
 	}
