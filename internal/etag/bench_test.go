@@ -62,3 +62,19 @@ func compare(b *testing.B, p []byte, run func()) {
 	b.ReportMetric(float64(all)/float64(one), "x-md5")
 	b.ReportMetric(0, "ns/op")
 }
+
+// BenchmarkMultiHasher tells how long so many part sizes take, as a multiple of
+// the time of one MD5 of the whole.
+func BenchmarkMultiHasher(b *testing.B) {
+	data := newChance(1).bytes(32 << 10)
+	for _, n := range []int{1, 2, 4, 8, 16} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			var sizes []int64
+			for i := range n {
+				sizes = append(sizes, int64(i+1)<<20)
+			}
+			h := NewMultiHasher(sizes...)
+			compare(b, data, func() { h.Write(data) })
+		})
+	}
+}
