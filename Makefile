@@ -15,7 +15,7 @@ RCLONE = github.com/rclone/rclone@v1.76.0
 # cgo is on where a C compiler was found; the race detector needs one.
 RACE = $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
-.PHONY: build demo test check fmt vet staticcheck govulncheck tidy integration soak clean
+.PHONY: build demo test test-arch check fmt vet staticcheck govulncheck tidy integration soak clean
 
 build:
 	$(GO) build -o bin/s3up ./cmd/s3up
@@ -26,6 +26,18 @@ demo: build
 test:
 	@$(if $(RACE),:,echo "*** no C compiler: the tests run WITHOUT the race detector ***" >&2)
 	$(GO) test $(RACE) -vet off -timeout 40m ./...
+
+# The MD5 of internal/etag on other processors than this one: the assembly for
+# arm64, and plain Go, on 32 bits too. Emulators: qemu-user on Debian.
+test-arch:
+	@mkdir -p .cache; set -e; for pair in arm64:qemu-aarch64 arm:qemu-arm; do \
+		arch=$${pair%:*} qemu=$${pair#*:}; \
+		if ! command -v $$qemu >/dev/null; then echo "*** NOT TESTED on $$arch: there is no $$qemu ***" >&2; continue; fi; \
+		echo "--- $$arch"; \
+		CGO_ENABLED=0 GOARCH=$$arch $(GO) test -vet off -c -o .cache/etag-$$arch.test ./internal/etag; \
+		(cd internal/etag && $$qemu ../../.cache/etag-$$arch.test); \
+	done
+	$(GO) test -vet off -tags purego ./internal/etag
 
 check: fmt vet staticcheck govulncheck test tidy
 

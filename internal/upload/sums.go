@@ -10,7 +10,7 @@ import (
 )
 
 // blockSize is how much is read and hashed at a time: it stays in a core's cache
-// between the two hashes.
+// in between.
 const blockSize = 256 << 10
 
 var blocks = sync.Pool{New: func() any { b := make([]byte, blockSize); return &b }}
