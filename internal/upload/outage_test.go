@@ -46,7 +46,8 @@ type outageKind struct {
 	parts   int64 // of the file
 	streams bool  // tried with a stream as well
 	status  int   // what the store answers; 0: nothing reaches it
-	takes   bool  // connections are made all the same
+	code    string
+	takes   bool // connections are made all the same
 	// prepare says where the client finds the store; nil: where it is.
 	prepare func(t *testing.T, o *outage) (endpoint string)
 }
@@ -60,7 +61,7 @@ var outageKinds = []outageKind{
 	}},
 	{name: "500", parts: 40, status: http.StatusInternalServerError},
 	{name: "503 SlowDown", parts: 100, streams: true, status: http.StatusServiceUnavailable}, // the limit rises slowly
-	{name: "520", parts: 40, status: 520},
+	{name: "520", parts: 40, status: 520, code: "UnknownError"},                              // a proxy's
 	{name: "no such name", parts: 40, prepare: nameless(noSuchName)},
 	{name: "no name server", parts: 40, prepare: nameless(nameFails)},
 }
@@ -106,9 +107,9 @@ func newOutage(t *testing.T, kind outageKind, after int32, retryFor time.Duratio
 		endpoint = kind.prepare(t, o)
 		f.Do, f.Hold = s3test.None, make(chan struct{})
 	} else {
-		f.Do, f.Status, f.Hold = s3test.Status, kind.status, answered
+		f.Do, f.Status, f.Code, f.Hold = s3test.Status, kind.status, kind.code, answered
 		o.begin = func() {
-			o.Fault(s3test.Fault{Op: "*", Times: -1, Do: s3test.Status, Status: kind.status})
+			o.Fault(s3test.Fault{Op: "*", Times: -1, Do: s3test.Status, Status: kind.status, Code: kind.code})
 			close(answered)
 		}
 		o.end = func() bool {
