@@ -68,16 +68,19 @@ integration: $(STORES:%=$(BIN)/%)
 
 # Random faults, kills, outages and writers at once, for DURATION against each
 # store that is built: make soak DURATION=1h SEED=7 STORES="s3test minio"
+# For s3test, also every pair of calls without an answer, in every way, which takes
+# as long as it takes; not with a SEED, which is for seeing a round again.
 DURATION = 2m
 SEED =
 soak: STORES = s3test minio versitygw
 soak:
 	@set -e; for store in $(STORES); do \
 		with="$(GO) run ./internal/s3test/cmd/withstore -bin $(BIN) $$store"; \
-		if [ $$store = s3test ]; then with=; \
+		all=; if [ $$store = s3test ]; then with=; all=$(if $(SEED),,yes); \
 		elif [ ! -x $(BIN)/$$store ]; then echo "*** NO SOAK against $$store: it is not built ***" >&2; continue; fi; \
 		echo "--- $$store"; \
-		S3UP_SOAK=$(DURATION) S3UP_SEED=$(SEED) $$with $(GO) test -count 1 -vet off -v -timeout 0 -run '^TestSoak$$' ./cmd/s3up; \
+		S3UP_SOAK=$(DURATION) S3UP_SEED=$(SEED) $$with $(GO) test -count 1 -vet off -v -timeout 0 -run "^(TestSoak$${all:+|TestTwoProcesses})$$" ./cmd/s3up; \
+		if [ "$$all" ]; then S3UP_SOAK=$(DURATION) $(GO) test -count 1 -vet off -timeout 0 -run '^TestPairsOfFaults$$' ./internal/upload; fi; \
 	done
 
 $(BIN)/minio:

@@ -140,8 +140,9 @@ var soakKinds = []struct {
 	{"outage", (*round).outage},
 }
 
-// soakShare is how many rounds run where nobody asks for a duration.
-const soakShare = 8
+// soakShare is how many rounds run where nobody asks for a duration: one of each
+// kind.
+var soakShare = uint64(len(soakKinds))
 
 // TestSoak plays random rounds: for S3UP_SOAK (a duration), or a few, from the
 // seed S3UP_SEED on, or a random one. Each round has the seed after that of the

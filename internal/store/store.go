@@ -156,6 +156,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		}
 		o.UsePathStyle = usePath(cfg.Addressing, aws.ToString(o.BaseEndpoint))
 		o.HTTPClient = httpClient
+		o.Credentials = renewed{awsCfg.Credentials}
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 		o.ContinueHeaderThresholdBytes = -1
@@ -225,6 +226,19 @@ func credentialsTimeout(provider aws.CredentialsProvider) time.Duration {
 		return 5 * time.Second // it answers at once or is not there
 	}
 	return time.Minute // a process or a sign-on may ask somebody for a code
+}
+
+// renewed are the credentials of a client, which may have to be got anew in the
+// middle of its work. That there are none is not to be taken for an answer of the
+// store, though the error may hold one of the service that was to give them.
+type renewed struct{ aws.CredentialsProvider }
+
+func (r renewed) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	creds, err := r.CredentialsProvider.Retrieve(ctx)
+	if err == nil || ctx.Err() != nil || IsTemporary(err) {
+		return creds, err
+	}
+	return creds, &lostCredentials{err}
 }
 
 func checkCredentials(ctx context.Context, provider aws.CredentialsProvider, timeout time.Duration) error {

@@ -68,10 +68,15 @@ func KindOf(err error) Kind {
 	case errors.Is(err, context.Canceled):
 		return Interrupted
 	}
-	// A Client that gave up says so, whatever it met last.
+	// A Client that gave up, or has no credentials any more, says so, whatever it
+	// met last.
 	var passing interface{ Temporary() bool }
 	if errors.As(err, &passing) && passing.Temporary() {
 		return Temporary
+	}
+	var denied interface{ Unauthorized() bool }
+	if errors.As(err, &denied) && denied.Unauthorized() {
+		return Access
 	}
 	if kind, ok := kindOfCode[code(err)]; ok {
 		return kind

@@ -226,31 +226,6 @@ func (sc *scenario) check(t testing.TB, st *stand, r *upload.Result, data []byte
 	}
 }
 
-// Every two calls of an upload lose their answers.
-func TestPairsOfFaults(t *testing.T) {
-	calls := []call{{"HeadObject", 0}, {"ListMultipartUploads", 0}, {"CreateMultipartUpload", 0}, {"UploadPart 1", 0}, {"UploadPart 3", 0},
-		{"CompleteMultipartUpload", 0}, {"HeadObject", 1}, {"CopyObject", 0}, {"HeadObject", 2}}
-	data := random(2*KiB+5, "pairs")
-	for i, first := range calls {
-		for _, second := range calls[i:] {
-			t.Run(fmt.Sprintf("%s and %s", first, second), func(t *testing.T) {
-				t.Parallel()
-				st := newStand(t, s3test.Options{})
-				for _, c := range []call{first, second} {
-					st.Fault(s3test.Fault{Op: c.op, After: c.after, Do: s3test.Lose})
-				}
-				r := st.upload(t, file(t, data), "k")
-				st.ends(t, r, "k", data, upload.SelfCopy)
-				for _, parts := range st.unfinished(t, "k") {
-					if len(parts) > 0 || first.op != "CreateMultipartUpload" && second.op != first.op && second.op != "CreateMultipartUpload" {
-						t.Errorf("an unfinished upload is left with the parts %v", parts)
-					}
-				}
-			})
-		}
-	}
-}
-
 // A fault that stays ends an upload of a file with what a later run needs, and
 // what is left is never an object of other bytes.
 func TestLastingFaults(t *testing.T) {
