@@ -234,6 +234,9 @@ func (c *call) copyProps(from *version, ontoItself bool) (props, error) {
 		p.header = from.header.Clone()
 		maps.Copy(p.header, restated)
 	}
+	for _, name := range c.q.CopyLoses {
+		p.header.Del(name)
+	}
 	if c.q.CopyKeepsStorageClass && c.h.Get("X-Amz-Storage-Class") == "" {
 		p.class = from.class
 	}
