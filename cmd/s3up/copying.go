@@ -177,7 +177,7 @@ func (c *copying) one(ctx context.Context, u *upload.Uploader, t *task) *upload.
 		return c.unsent(t, causeOf(ctx, err))
 	}
 	defer source.Close()
-	return u.Upload(ctx, &upload.Job{Source: source, Bucket: c.o.bucket, Key: t.key, Properties: c.o.properties})
+	return u.Upload(ctx, &upload.Job{Source: source, Bucket: c.o.bucket, Key: t.key, Properties: t.properties})
 }
 
 // causeOf returns the signal that made a call fail, if one did.

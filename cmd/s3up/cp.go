@@ -21,7 +21,9 @@ type cpOptions struct {
 
 	store      store.Config
 	upload     upload.Options
-	properties upload.Properties
+	properties upload.Properties // of all objects
+	rules      []rule            // for some of them
+	noGuess    bool              // of content types
 	requireMD5 bool
 	lock       string // a file that only one run may hold; "": none
 
@@ -77,11 +79,10 @@ func newCpOptions(c *cli.Context) (cpOptions, error) {
 			Normalize:    upload.Normalize(v.choice("normalize", "auto", "self", "staged", "off")),
 		},
 		properties: upload.Properties{
-			ContentType:  v.mediaType("content-type"),
-			CacheControl: v.header("cache-control", "a value, such as max-age=3600"),
-			Metadata:     v.metadata("metadata"),
 			StorageClass: types.StorageClass(v.word("storage-class", "a storage class, such as STANDARD_IA")),
 		},
+		rules:      v.rules(),
+		noGuess:    c.Bool("no-guess-mime-type"),
 		requireMD5: c.Bool("require-md5"),
 		lock:       v.text("lock", fileName),
 		json:       c.Bool("json"),
@@ -94,6 +95,7 @@ func newCpOptions(c *cli.Context) (cpOptions, error) {
 	if o.upload.MaxMemory == 0 {
 		o.upload.MaxMemory = defaultMemory(os.DirFS("/"))
 	}
+	v.headers(&o.properties)
 	switch {
 	case v.err != nil:
 		return o, v.err

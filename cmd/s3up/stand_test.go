@@ -165,6 +165,7 @@ type s3Command struct {
 // s3Commands:
 //
 //	s3 object KEY                 what a GET shows
+//	s3 attributes KEY             what the object carries beside that
 //	s3 objects                    all keys, quoted
 //	s3 uploads KEY                unfinished uploads of the key: parts and bytes
 //	s3 put KEY FILE               store an object, as somebody else would
@@ -189,6 +190,9 @@ type s3Command struct {
 var s3Commands = map[string]s3Command{
 	"object":  {1, false, (*stand).object},
 	"objects": {0, false, (*stand).objects},
+
+	"attributes": {1, false, (*stand).attributes},
+
 	"uploads": {1, false, (*stand).uploads},
 	"put":     {2, false, (*stand).put},
 	"upload":  {3, false, (*stand).upload},
@@ -247,6 +251,34 @@ func (st *stand) object(_ *testscript.TestScript, args []string) (string, error)
 	for _, name := range slices.Sorted(maps.Keys(out.Metadata)) {
 		fmt.Fprintf(&b, "metadata %s=%s\n", strings.ToLower(name), out.Metadata[name])
 	}
+	return b.String(), nil
+}
+
+// attributes tells what HEAD and the calls about single properties show of an
+// object, a line for each that it has.
+func (st *stand) attributes(_ *testscript.TestScript, args []string) (string, error) {
+	ctx := context.Background()
+	head, err := st.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &st.bucket, Key: &args[0]})
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "%s %s\n", name, value)
+		}
+	}
+	line("content-type", aws.ToString(head.ContentType))
+	line("content-encoding", aws.ToString(head.ContentEncoding))
+	line("content-disposition", aws.ToString(head.ContentDisposition))
+	line("content-language", aws.ToString(head.ContentLanguage))
+	line("cache-control", aws.ToString(head.CacheControl))
+	line("expires", aws.ToString(head.ExpiresString))
+	line("website-redirect", aws.ToString(head.WebsiteRedirectLocation))
+	for _, name := range slices.Sorted(maps.Keys(head.Metadata)) {
+		line("metadata", strings.ToLower(name)+"="+head.Metadata[name])
+	}
+	line("storage-class", string(head.StorageClass))
 	return b.String(), nil
 }
 

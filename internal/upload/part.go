@@ -50,6 +50,8 @@ type transfer struct {
 	blind     bool   // the object may not be looked at
 	gone      string // the id of an upload that is no more, even if it is listed
 	partTags  string // the composite of the ETags that the store gave the parts
+
+	original *s3.HeadObjectOutput // the object as HEAD showed it before any copy
 }
 
 // An answer is what a call said about the object that it made.

@@ -276,6 +276,9 @@ func (t *transfer) again() *transfer {
 
 // run sends the source in one piece or in parts, and sees to the object's ETag.
 func (t *transfer) run(ctx context.Context) error {
+	if err := t.props.Check(); err != nil {
+		return err
+	}
 	if t.src.size < 0 {
 		if err := take(ctx, t.u.stream); err != nil {
 			return err
