@@ -46,7 +46,7 @@ func (p *program) cp(o cpOptions) (int, error) {
 	c := &copying{
 		program: p, o: o, start: time.Now(),
 		out:   &output{stdout: p.stdout, stderr: p.stderr, quiet: o.quiet},
-		facts: facts{bucket: o.bucket, region: o.store.Region, again: shellLine(p.argv), given: o.given()},
+		facts: facts{bucket: o.bucket, region: o.store.Region, again: shellLine(p.argv), given: o.given(), extra: o.extraPermissions()},
 		exits: make(map[int]int),
 	}
 	if len(wrong) > 0 {
@@ -126,6 +126,9 @@ func (c *copying) upload(ctx context.Context, tasks []*task) error {
 		return err
 	}
 	c.facts.region = s.Region
+	if err := c.o.checkKeyIsSafe(s.Endpoint); err != nil {
+		return err
+	}
 
 	show := newProgress(c.o, c.out, tasks)
 	defer show.stop()

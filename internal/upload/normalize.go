@@ -12,9 +12,18 @@ import (
 	"s3up/internal/etag"
 )
 
-// finish looks at the object that was completed, gives it the MD5 as ETag where
-// that is possible, and looks again.
+// finish gives the object that was completed its MD5 as ETag where that is
+// possible, and makes sure that it is what it was to be.
 func (t *transfer) finish(ctx context.Context) error {
+	if err := t.normalize(ctx); err != nil {
+		return err
+	}
+	return t.verifyProtection(ctx)
+}
+
+// normalize looks at the object that was completed, gives it the MD5 as ETag
+// where that is possible, and looks again.
+func (t *transfer) normalize(ctx context.Context) error {
 	out, err := t.head(ctx)
 	switch {
 	case err == nil:
@@ -30,6 +39,9 @@ func (t *transfer) finish(ctx context.Context) error {
 	}
 	now := seen(out)
 	t.original = out
+	if err := t.findLock(ctx, out); err != nil {
+		return err
+	}
 	switch t.judge(out, t.completed) {
 	case foreign:
 		return t.overwritten(now)
@@ -54,7 +66,7 @@ func (t *transfer) finish(ctx context.Context) error {
 		t.opaque(now)
 	case t.o.Normalize == NormalizeOff:
 		t.res.Normalized = Off
-	case isLocked(out) && t.o.Normalize == NormalizeAuto:
+	case t.locked && t.o.Normalize == NormalizeAuto:
 		t.res.Normalized, t.res.Locked = Off, true
 		t.note("the bucket locks objects: a copy would leave the version that it replaces locked as well; --normalize self copies all the same")
 	case t.size > t.o.Limits.MaxCopy:
@@ -68,12 +80,6 @@ func (t *transfer) finish(ctx context.Context) error {
 	}
 	t.compare(out)
 	return nil
-}
-
-// isLocked says whether Object Lock keeps an object from being deleted, as far
-// as the credentials may know.
-func isLocked(out *s3.HeadObjectOutput) bool {
-	return out.ObjectLockMode != "" || out.ObjectLockLegalHoldStatus == types.ObjectLockLegalHoldStatusOn
 }
 
 // unseen is the end for credentials that may write but not read: the object was
@@ -256,7 +262,11 @@ func (t *transfer) normalized(out *s3.HeadObjectOutput, how Normalized) error {
 	t.res.Normalized = how
 	t.result(now, ETagMD5)
 	if old := t.completed.version; old != "" && now.version != "" && now.version != old {
-		t.note("the bucket keeps versions: the multipart version %s stays behind as a noncurrent one", old)
+		locked := ""
+		if t.locked || out.ObjectLockMode != "" || t.props.locks() {
+			locked = ", and is locked as the object is"
+		}
+		t.note("the bucket keeps versions: the multipart version %s stays behind as a noncurrent one%s", old, locked)
 	}
 	t.compare(out)
 	return nil

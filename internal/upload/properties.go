@@ -2,9 +2,7 @@ package upload
 
 import (
 	"net/http"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -31,6 +29,33 @@ type Properties struct {
 	Metadata        map[string]string
 	// StorageClass; empty: the bucket's default.
 	StorageClass types.StorageClass
+	Tags         map[string]string
+
+	// Who may do what, beside the owner: an ACL by its name, or grants. Nothing is
+	// sent unless asked for: most buckets take none.
+	ACL    types.ObjectCannedACL
+	Grants Grants
+
+	// SSE is what the store encrypts with; empty: the bucket's default. The others
+	// are for KMS alone.
+	SSE        types.ServerSideEncryption
+	KMSKeyID   string
+	KMSContext map[string]string
+	BucketKey  bool // fewer calls to KMS, by a key of the bucket's
+	// CustomerKey encrypts instead (SSE-C): 32 bytes, which the store does not keep.
+	CustomerKey []byte
+
+	// Object Lock: until then nobody deletes the version, or, on legal hold, until
+	// that is taken off.
+	LockMode  types.ObjectLockMode
+	LockUntil time.Time // to the second
+	LegalHold bool
+}
+
+// Grants are the grantees of each permission, as in id="…", uri="…" or
+// emailAddress="…".
+type Grants struct {
+	Read, ReadACP, WriteACP, FullControl []string
 }
 
 func (p Properties) put(in *s3.PutObjectInput) {
@@ -43,6 +68,20 @@ func (p Properties) put(in *s3.PutObjectInput) {
 	in.WebsiteRedirectLocation = optional(p.WebsiteRedirect)
 	in.Metadata = p.Metadata
 	in.StorageClass = p.StorageClass
+	in.Tagging = optional(p.tagging())
+	in.ACL = p.ACL
+	in.GrantRead = grantees(p.Grants.Read)
+	in.GrantReadACP = grantees(p.Grants.ReadACP)
+	in.GrantWriteACP = grantees(p.Grants.WriteACP)
+	in.GrantFullControl = grantees(p.Grants.FullControl)
+	in.ServerSideEncryption = p.SSE
+	in.SSEKMSKeyId = optional(p.KMSKeyID)
+	in.SSEKMSEncryptionContext = p.kmsContext()
+	in.BucketKeyEnabled = flag(p.BucketKey)
+	in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = p.customer()
+	in.ObjectLockMode = p.LockMode
+	in.ObjectLockRetainUntilDate = optionalTime(p.LockUntil)
+	in.ObjectLockLegalHoldStatus = p.legalHold()
 }
 
 func (p Properties) create(in *s3.CreateMultipartUploadInput) {
@@ -55,6 +94,20 @@ func (p Properties) create(in *s3.CreateMultipartUploadInput) {
 	in.WebsiteRedirectLocation = optional(p.WebsiteRedirect)
 	in.Metadata = p.Metadata
 	in.StorageClass = p.StorageClass
+	in.Tagging = optional(p.tagging())
+	in.ACL = p.ACL
+	in.GrantRead = grantees(p.Grants.Read)
+	in.GrantReadACP = grantees(p.Grants.ReadACP)
+	in.GrantWriteACP = grantees(p.Grants.WriteACP)
+	in.GrantFullControl = grantees(p.Grants.FullControl)
+	in.ServerSideEncryption = p.SSE
+	in.SSEKMSKeyId = optional(p.KMSKeyID)
+	in.SSEKMSEncryptionContext = p.kmsContext()
+	in.BucketKeyEnabled = flag(p.BucketKey)
+	in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = p.customer()
+	in.ObjectLockMode = p.LockMode
+	in.ObjectLockRetainUntilDate = optionalTime(p.LockUntil)
+	in.ObjectLockLegalHoldStatus = p.legalHold()
 }
 
 func (p Properties) copy(in *s3.CopyObjectInput) {
@@ -68,6 +121,24 @@ func (p Properties) copy(in *s3.CopyObjectInput) {
 	in.WebsiteRedirectLocation = optional(p.WebsiteRedirect)
 	in.Metadata = p.Metadata
 	in.StorageClass = p.StorageClass
+	in.Tagging = optional(p.tagging())
+	in.ACL = p.ACL
+	in.GrantRead = grantees(p.Grants.Read)
+	in.GrantReadACP = grantees(p.Grants.ReadACP)
+	in.GrantWriteACP = grantees(p.Grants.WriteACP)
+	in.GrantFullControl = grantees(p.Grants.FullControl)
+	in.ServerSideEncryption = p.SSE
+	in.SSEKMSKeyId = optional(p.KMSKeyID)
+	in.SSEKMSEncryptionContext = p.kmsContext()
+	in.BucketKeyEnabled = flag(p.BucketKey)
+	in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = p.customer()
+	in.ObjectLockMode = p.LockMode
+	in.ObjectLockRetainUntilDate = optionalTime(p.LockUntil)
+	in.ObjectLockLegalHoldStatus = p.legalHold()
+	in.CopySourceSSECustomerAlgorithm, in.CopySourceSSECustomerKey, in.CopySourceSSECustomerKeyMD5 = p.customer()
+	if len(p.Tags) > 0 { // else they would be copied, for which they have to be readable
+		in.TaggingDirective = types.TaggingDirectiveReplace
+	}
 }
 
 // optional is nil for an empty string: the SDK sends what is not nil.
@@ -83,38 +154,6 @@ func optionalTime(t time.Time) *time.Time {
 		return nil
 	}
 	return &t
-}
-
-// What S3 takes of headers with a request, in bytes of their names and values
-// (S3-FACTS §2).
-const (
-	maxMetadata = 2 << 10 // x-amz-meta-*, names without that, in UTF-8
-	maxSystem   = 2 << 10 // the headers that have a meaning of their own, in ASCII
-)
-
-// Check says what S3 would refuse in properties that are each well-formed by
-// themselves, an error of kind Usage.
-func (p Properties) Check() error {
-	var user, system int
-	for name, value := range p.Metadata {
-		user += len(name) + len(value)
-	}
-	if user > maxMetadata {
-		return fail(Usage, "%d bytes of metadata are more than the %d that an object can have", user, maxMetadata)
-	}
-	for name, value := range p.system() {
-		if value == "" {
-			continue
-		}
-		if strings.ContainsFunc(value, func(r rune) bool { return r > unicode.MaxASCII }) {
-			return fail(Usage, "%s: %q is not ASCII, and S3 keeps nothing else in it", name, value)
-		}
-		system += len(name) + len(value)
-	}
-	if system > maxSystem {
-		return fail(Usage, "%d bytes of headers are more than the %d that an object can have beside its metadata", system, maxSystem)
-	}
-	return nil
 }
 
 // system returns the headers that S3 counts as system metadata.

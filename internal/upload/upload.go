@@ -91,7 +91,9 @@ type Uploader struct {
 	slots   *slots
 	hashing chan struct{} // held while a part is read and hashed
 	stream  chan struct{} // held by the one stream that is under way
-	greeted atomic.Bool   // the store has been asked something
+	asking  chan struct{} // held by who asks for a bucket's locks, and guards locks
+	locks   map[string]bool
+	greeted atomic.Bool // the store has been asked something
 
 	mu       sync.Mutex
 	opaque   map[string]bool // buckets that have answered twice with another ETag
@@ -128,6 +130,8 @@ func New(client Client, o Options) (*Uploader, error) {
 		slots:    newSlots(o.Slots, o.Limit),
 		hashing:  make(chan struct{}, max(2, runtime.GOMAXPROCS(0))),
 		stream:   make(chan struct{}, 1),
+		asking:   make(chan struct{}, 1),
+		locks:    make(map[string]bool),
 		opaque:   make(map[string]bool),
 		md5ETags: make(map[string]bool),
 	}, nil
@@ -252,6 +256,7 @@ const changes = 5
 func (u *Uploader) transfer(job *Job) *transfer {
 	return &transfer{
 		u: u, o: &u.o, job: job, src: job.Source, props: job.Properties, counter: new(counter),
+		encrypted: job.Properties.isOpaque(), locked: job.Properties.locks(),
 		res: &Result{Job: job, Size: job.Source.size, Status: Failed},
 	}
 }
@@ -339,6 +344,9 @@ func (t *transfer) runPut(ctx context.Context) error {
 // meanwhile is started anew once, unless that somebody stored the same bytes.
 func (t *transfer) runParts(ctx context.Context, c cut) error {
 	if err := t.mayStage(ctx); err != nil {
+		return err
+	}
+	if err := t.foresee(ctx); err != nil {
 		return err
 	}
 	there, err := t.lookAhead(ctx, c)
