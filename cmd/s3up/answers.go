@@ -12,8 +12,8 @@ import (
 )
 
 // answers says what the error codes of a store mean. {bucket}, {operation} and
-// {permission} stand for those of the request that was refused, {saying} for the
-// store's own words about it.
+// {permission} stand for those of the request that was refused, {with} for what
+// was asked for in it, {saying} for the store's own words about it.
 var answers = map[string]struct {
 	exit      int
 	why, hint string
@@ -33,7 +33,7 @@ var answers = map[string]struct {
 	"RequestTimeTooSkewed":          {exitAccess, "this machine's clock is wrong: the store takes 15 minutes of difference at most", "set the clock (timedatectl set-ntp true)"},
 	"RequestExpired":                {exitAccess, "this machine's clock is wrong", "set the clock (timedatectl set-ntp true)"},
 	"AuthorizationHeaderMalformed":  {exitUsage, "the store does not take requests for this region", "check --region and --endpoint-url"},
-	"NotImplemented":                {exitFailed, "the store does not do {operation}{saying}", ""},
+	"NotImplemented":                {exitFailed, "the store does not do {operation}{with}{saying}", ""},
 	"MethodNotAllowed":              {exitFailed, "the store does not allow {operation}{saying}", "check --endpoint-url and --addressing-style"},
 	"InvalidStorageClass":           {exitUsage, "the store does not know this storage class", "check --storage-class"},
 	"AccessControlListNotSupported": {exitUsage, "the bucket {bucket} takes no ACLs: its owner alone says who may", "leave out --acl and --grant"},
@@ -79,10 +79,18 @@ func aboutAnswer(err error, f facts) (problem, bool) {
 		return problem{why: "the bucket " + f.bucket + " is at another endpoint" + to, hint: "check --region and --endpoint-url", exit: exitUsage}, true
 	}
 	a, ok := answers[store.Code(err)]
+	if store.Code(err) == "InvalidRequest" && f.locks && makesObject(err) {
+		// The code stands for many things; of those this is the one at hand.
+		a.exit, a.why, a.hint, ok = exitUsage, "the store does not take the request{saying}", "--object-lock-mode and --legal-hold need a bucket with Object Lock", true
+	}
 	if !ok {
 		return problem{}, false
 	}
-	names := strings.NewReplacer("{bucket}", f.bucket, "{permission}", permission(err, f.extra), "{operation}", operation(err),
+	with := ""
+	if len(f.asked) > 0 && makesObject(err) && store.Code(err) == "NotImplemented" {
+		with, a.hint = " with "+strings.Join(f.asked, ", "), "leave that out"
+	}
+	names := strings.NewReplacer("{bucket}", f.bucket, "{permission}", permission(err, f.extra), "{operation}", operation(err), "{with}", with,
 		"{saying}", saying(err))
 	return problem{why: names.Replace(a.why), hint: names.Replace(a.hint), exit: a.exit}, true
 }
@@ -107,6 +115,12 @@ func refusal(err error) string {
 		return ": " + clip(answer.ErrorCode()) + saying(err)
 	}
 	return ""
+}
+
+// makesObject says whether a call carries the properties of the object.
+func makesObject(err error) bool {
+	op := operation(err)
+	return op == "PutObject" || op == "CreateMultipartUpload"
 }
 
 // permission returns what IAM calls the right to make the call that was refused.

@@ -45,8 +45,9 @@ func (p *program) cp(o cpOptions) (int, error) {
 	}
 	c := &copying{
 		program: p, o: o, start: time.Now(),
-		out:   &output{stdout: p.stdout, stderr: p.stderr, quiet: o.quiet},
-		facts: facts{bucket: o.bucket, region: o.store.Region, again: shellLine(p.argv), given: o.given(), extra: o.extraPermissions()},
+		out: &output{stdout: p.stdout, stderr: p.stderr, quiet: o.quiet},
+		facts: facts{bucket: o.bucket, region: o.store.Region, again: shellLine(p.argv), given: o.given(), extra: o.extraPermissions(), asked: o.askedFor(),
+			locks: o.properties.LockMode != "" || o.properties.LegalHold},
 		exits: make(map[int]int),
 	}
 	if len(wrong) > 0 {
@@ -54,6 +55,12 @@ func (p *program) cp(o cpOptions) (int, error) {
 			if err := wrong[i]; err != nil {
 				c.report(t, c.unsent(t, err))
 			}
+		}
+		return c.finish(context.Background()), nil
+	}
+	if o.dryRun {
+		if err := c.rehearse(context.Background(), tasks); err != nil {
+			c.refuse(tasks, err)
 		}
 		return c.finish(context.Background()), nil
 	}
@@ -213,10 +220,14 @@ func (c *copying) note(tasks []*task, e upload.Event) {
 func (c *copying) report(t *task, r *upload.Result) {
 	p := c.judge(r)
 	c.mu.Lock()
-	if r.Err == nil {
+	switch {
+	case r.Status == upload.WouldUpload:
+		c.summary.WouldUpload++
+		c.summary.Bytes += max(r.Size, 0)
+	case r.Err == nil:
 		c.summary.Uploaded++
 		c.summary.Bytes += r.Size
-	} else {
+	default:
 		c.summary.Failed++
 	}
 	c.summary.BytesSent += r.BytesSent
@@ -252,7 +263,7 @@ func (c *copying) judge(r *upload.Result) *problem {
 	case r.Err != nil:
 		p := explain(r.Err, f)
 		return &p
-	case c.o.requireMD5 && r.ETagKind != upload.ETagMD5:
+	case c.o.requireMD5 && r.Status == upload.Uploaded && r.ETagKind != upload.ETagMD5:
 		return &problem{
 			why:  "stored and intact, but its ETag " + clip(r.ETag) + " is not its MD5: " + whyNotMD5(r),
 			hint: md5Hint(r, c.o.upload.Normalize), exit: exitNotMD5, code: codeNames[exitNotMD5],

@@ -27,6 +27,7 @@ type cpOptions struct {
 	requireMD5 bool
 	lock       string // a file that only one run may hold; "": none
 
+	dryRun               bool
 	json, quiet, verbose bool
 	progress             string // auto, bar, lines, none
 }
@@ -85,6 +86,7 @@ func newCpOptions(c *cli.Context) (cpOptions, error) {
 		noGuess:    c.Bool("no-guess-mime-type"),
 		requireMD5: c.Bool("require-md5"),
 		lock:       v.text("lock", fileName),
+		dryRun:     c.Bool("dry-run"),
 		json:       c.Bool("json"),
 		quiet:      c.Bool("quiet"),
 		verbose:    c.Bool("verbose"),

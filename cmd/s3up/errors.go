@@ -80,6 +80,8 @@ type facts struct {
 	region    string            // that requests are signed for
 	given     map[string]string // flags by what a store.ConfigError calls their values
 	extra     []string          // permissions that the properties need beside s3:PutObject
+	locks     bool              // Object Lock was asked for
+	asked     []string          // flags for what not every store does
 	again     string            // the command line that was typed
 	resumable bool              // what was sent is kept
 }

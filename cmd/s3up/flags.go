@@ -81,6 +81,7 @@ func cpFlags() []cli.Flag {
 		text(groupETag, "normalize", "HOW", "what gives an object sent in parts its MD5 as ETag: self, a copy\nonto itself; staged, copies to a second key and back; off; auto is\nself (default auto)"),
 		toggle(groupETag, "require-md5", "exit 10 if the object is stored and its ETag is not its MD5"),
 
+		toggle(groupOutput, "dry-run", "tell what would be uploaded, in which parts and as what; nothing is\nsent, and neither a store nor credentials are needed"),
 		toggle(groupOutput, "json", "results as JSON on stdout, one object per line, the last a summary"),
 		toggle(groupOutput, "quiet", "nothing but errors; JSON, if asked for, stays", "q"),
 		toggle(groupOutput, "verbose", "a line for each request, with the store's request id", "v"),

@@ -62,6 +62,8 @@ type summaryLine struct {
 	DurationMS int64  `json:"duration_ms"`
 	Exit       int    `json:"exit"`
 
+	WouldUpload int `json:"would_upload,omitempty"` // a dry run
+
 	Notes []string `json:"notes,omitempty"` // that concern the run and no single file
 }
 

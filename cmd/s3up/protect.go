@@ -244,6 +244,29 @@ func (o *cpOptions) extraPermissions() []string {
 	return all
 }
 
+// askedFor names the flags that were given for what not every store does.
+func (o *cpOptions) askedFor() []string {
+	var all []string
+	p := o.properties
+	for _, flag := range []struct {
+		given bool
+		name  string
+	}{
+		{len(p.Tags) > 0, "--tagging"},
+		{p.ACL != "", "--acl"},
+		{len(p.Grants.All()) > 0, "--grant"},
+		{p.SSE != "", "--sse"},
+		{p.CustomerKey != nil, "a key of your own (SSE-C)"},
+		{p.LockMode != "", "--object-lock-mode"},
+		{p.LegalHold, "--legal-hold"},
+	} {
+		if flag.given {
+			all = append(all, flag.name)
+		}
+	}
+	return all
+}
+
 // checkKeyIsSafe keeps a key of one's own from being sent in the clear: Amazon
 // refuses that too, but only when it has seen the key.
 func (o *cpOptions) checkKeyIsSafe(endpoint string) error {

@@ -152,7 +152,7 @@ type Quirks struct {
 	StorageClassRefused bool // any but STANDARD and REDUCED_REDUNDANCY is 400: MinIO
 	StorageClassIgnored bool // versitygw, rclone serve s3
 	BucketOwnerEnforced bool // ACLs are refused: buckets of Amazon's since 2023-04, unless set up otherwise
-	ObjectLockIgnored   bool // nothing is locked and no answer says so: rclone serve s3
+	ObjectLockIgnored   bool // nothing is locked and no answer says so: gateways that drop what they do not know
 	SSEIgnored          bool // nothing is encrypted and no answer says so: versitygw, Ceph, rclone
 	SSERefused          bool // asking for encryption is 501: MinIO without a KMS
 
@@ -196,7 +196,7 @@ var stores = map[string]Quirks{
 		HeadIgnoresPartNumber: true, TagsOnCreateLost: true, SSEIgnored: true, PartChecksumsNotOnComplete: true},
 	"rclone": {PlainETag: true, ListUploadsNever404: true, CopyNoETag: true, CopyIgnoresDestination: true, CompleteIgnoresObjectSize: true,
 		CompleteRefusesSubset: true, CompleteRefusesGaps: true, BadDigestEndsUpload: true, PartOnce: true,
-		StorageClassIgnored: true, ObjectLockIgnored: true, SSEIgnored: true, PartChecksumsNotOnComplete: true},
+		StorageClassIgnored: true, SSEIgnored: true, PartChecksumsNotOnComplete: true},
 	"gofakes3": {PlainETagOnHead: true, ListUploadsNever404: true, CopyIgnoresConditions: true, CopyIgnoresDestination: true, CopyMergesHeaders: true,
 		CopyOntoItselfAllowed: true, CopyKeepsStorageClass: true, CompleteOnce: true, CompleteIgnoresConditions: true,
 		CompleteIgnoresObjectSize: true, ChunkedStored: true, HeadIgnoresPartNumber: true, SSEIgnored: true, PartChecksumsNotOnComplete: true},

@@ -11,7 +11,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"s3up/internal/contenttype"
 	"s3up/internal/etag"
 )
 
@@ -159,8 +158,9 @@ type Job struct {
 type Status string
 
 const (
-	Uploaded Status = "uploaded"
-	Failed   Status = "failed"
+	Uploaded    Status = "uploaded"
+	Failed      Status = "failed"
+	WouldUpload Status = "would-upload" // a dry run
 )
 
 // ETagKind says what the ETag of an object is.
@@ -295,15 +295,8 @@ func (t *transfer) run(ctx context.Context) error {
 		}
 		return err
 	}
-	if err := t.tooShort(t.src.size); err != nil {
+	if err := t.lookAtSource(); err != nil {
 		return err
-	}
-	if t.props.ContentType == "" {
-		sample, err := t.src.sample()
-		if err != nil {
-			return err
-		}
-		t.props.ContentType = contenttype.Detect(t.src.name, t.job.Key, sample)
 	}
 	if t.src.size <= t.o.Threshold {
 		return t.runPut(ctx)
