@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 
@@ -11,35 +12,39 @@ import (
 )
 
 // answers says what the error codes of a store mean. {bucket}, {operation} and
-// {permission} stand for those of the request that was refused, {saying} for the
-// store's own words about it.
+// {permission} stand for those of the request that was refused, {with} for what
+// was asked for in it, {saying} for the store's own words about it.
 var answers = map[string]struct {
 	exit      int
 	why, hint string
 }{
-	"NoSuchBucket":                 {exitNotFound, "the bucket {bucket} does not exist", "create it, or check --endpoint-url"},
-	"InvalidBucketName":            {exitUsage, "{bucket} is no name for a bucket", "check the destination"},
-	"AccessDenied":                 {exitAccess, "access denied{saying}", "the credentials need {permission} on {bucket}"},
-	"Forbidden":                    {exitAccess, "access denied{saying}", "the credentials need {permission} on {bucket}"},
-	"AllAccessDisabled":            {exitAccess, "all access to the bucket {bucket} is disabled", "ask its owner"},
-	"AccountProblem":               {exitAccess, "the store has a problem with the account", "ask its operator"},
-	"InvalidAccessKeyId":           {exitAccess, "the store does not know the access key", "check AWS_ACCESS_KEY_ID or --profile, and --endpoint-url"},
-	"XAdminUserNotFound":           {exitAccess, "the store does not know the access key", "check AWS_ACCESS_KEY_ID or --profile, and --endpoint-url"}, // versitygw
-	"SignatureDoesNotMatch":        {exitAccess, "the secret key does not fit the access key", "check AWS_SECRET_ACCESS_KEY or --profile"},
-	"InvalidToken":                 {exitAccess, "the session token is not valid", "check AWS_SESSION_TOKEN, or sign in again (aws sso login)"},
-	"ExpiredToken":                 {exitAccess, "the credentials have expired", "renew them (aws sso login, or a new AWS_SESSION_TOKEN) and run it again"},
-	"TokenRefreshRequired":         {exitAccess, "the credentials have expired", "renew them (aws sso login, or a new AWS_SESSION_TOKEN) and run it again"},
-	"RequestTimeTooSkewed":         {exitAccess, "this machine's clock is wrong: the store takes 15 minutes of difference at most", "set the clock (timedatectl set-ntp true)"},
-	"RequestExpired":               {exitAccess, "this machine's clock is wrong", "set the clock (timedatectl set-ntp true)"},
-	"AuthorizationHeaderMalformed": {exitUsage, "the store does not take requests for this region", "check --region and --endpoint-url"},
-	"NotImplemented":               {exitFailed, "the store does not do {operation}{saying}", ""},
-	"MethodNotAllowed":             {exitFailed, "the store does not allow {operation}{saying}", "check --endpoint-url and --addressing-style"},
-	"InvalidStorageClass":          {exitUsage, "the store does not know this storage class", "check --storage-class"},
-	"KeyTooLongError":              {exitUsage, "the key is too long", ""},
-	"MetadataTooLarge":             {exitUsage, "this is more metadata than an object can have", "give fewer or shorter --metadata"},
-	"EntityTooLarge":               {exitUsage, "this is more than the store takes in one piece", "lower --multipart-threshold"},
-	"QuotaExceeded":                {exitFailed, "the quota of the bucket {bucket} is used up", "make room, and run it again"},
-	"XMinioStorageFull":            {exitFailed, "the store is full", "make room, and run it again"},
+	"NoSuchBucket":                  {exitNotFound, "the bucket {bucket} does not exist", "create it, or check --endpoint-url"},
+	"InvalidBucketName":             {exitUsage, "{bucket} is no name for a bucket", "check the destination"},
+	"AccessDenied":                  {exitAccess, "access denied{saying}", "the credentials need {permission} on {bucket}"},
+	"Forbidden":                     {exitAccess, "access denied{saying}", "the credentials need {permission} on {bucket}"},
+	"AllAccessDisabled":             {exitAccess, "all access to the bucket {bucket} is disabled", "ask its owner"},
+	"AccountProblem":                {exitAccess, "the store has a problem with the account", "ask its operator"},
+	"InvalidAccessKeyId":            {exitAccess, "the store does not know the access key", "check AWS_ACCESS_KEY_ID or --profile, and --endpoint-url"},
+	"XAdminUserNotFound":            {exitAccess, "the store does not know the access key", "check AWS_ACCESS_KEY_ID or --profile, and --endpoint-url"}, // versitygw
+	"SignatureDoesNotMatch":         {exitAccess, "the secret key does not fit the access key", "check AWS_SECRET_ACCESS_KEY or --profile"},
+	"InvalidToken":                  {exitAccess, "the session token is not valid", "check AWS_SESSION_TOKEN, or sign in again (aws sso login)"},
+	"ExpiredToken":                  {exitAccess, "the credentials have expired", "renew them (aws sso login, or a new AWS_SESSION_TOKEN) and run it again"},
+	"TokenRefreshRequired":          {exitAccess, "the credentials have expired", "renew them (aws sso login, or a new AWS_SESSION_TOKEN) and run it again"},
+	"RequestTimeTooSkewed":          {exitAccess, "this machine's clock is wrong: the store takes 15 minutes of difference at most", "set the clock (timedatectl set-ntp true)"},
+	"RequestExpired":                {exitAccess, "this machine's clock is wrong", "set the clock (timedatectl set-ntp true)"},
+	"AuthorizationHeaderMalformed":  {exitUsage, "the store does not take requests for this region", "check --region and --endpoint-url"},
+	"NotImplemented":                {exitFailed, "the store does not do {operation}{with}{saying}", ""},
+	"MethodNotAllowed":              {exitFailed, "the store does not allow {operation}{saying}", "check --endpoint-url and --addressing-style"},
+	"InvalidStorageClass":           {exitUsage, "the store does not know this storage class", "check --storage-class"},
+	"AccessControlListNotSupported": {exitUsage, "the bucket {bucket} takes no ACLs: its owner alone says who may", "leave out --acl and --grant"},
+	"InvalidTag":                    {exitUsage, "the store does not take these tags{saying}", "check --tagging"},
+	"KMS.NotFoundException":         {exitUsage, "the store does not know the KMS key{saying}", "check --sse-kms-key-id"},
+	"KMS.DisabledException":         {exitFailed, "the KMS key is disabled{saying}", "have it enabled, or name another one"},
+	"KeyTooLongError":               {exitUsage, "the key is too long", ""},
+	"MetadataTooLarge":              {exitUsage, "this is more metadata than an object can have", "give fewer or shorter --metadata"},
+	"EntityTooLarge":                {exitUsage, "this is more than the store takes in one piece", "lower --multipart-threshold"},
+	"QuotaExceeded":                 {exitFailed, "the quota of the bucket {bucket} is used up", "make room, and run it again"},
+	"XMinioStorageFull":             {exitFailed, "the store is full", "make room, and run it again"},
 }
 
 // permissions are what the calls need, as IAM names it.
@@ -74,10 +79,18 @@ func aboutAnswer(err error, f facts) (problem, bool) {
 		return problem{why: "the bucket " + f.bucket + " is at another endpoint" + to, hint: "check --region and --endpoint-url", exit: exitUsage}, true
 	}
 	a, ok := answers[store.Code(err)]
+	if store.Code(err) == "InvalidRequest" && f.locks && makesObject(err) {
+		// The code stands for many things; of those this is the one at hand.
+		a.exit, a.why, a.hint, ok = exitUsage, "the store does not take the request{saying}", "--object-lock-mode and --legal-hold need a bucket with Object Lock", true
+	}
 	if !ok {
 		return problem{}, false
 	}
-	names := strings.NewReplacer("{bucket}", f.bucket, "{permission}", permission(err), "{operation}", operation(err),
+	with := ""
+	if len(f.asked) > 0 && makesObject(err) && store.Code(err) == "NotImplemented" {
+		with, a.hint = " with "+strings.Join(f.asked, ", "), "leave that out"
+	}
+	names := strings.NewReplacer("{bucket}", f.bucket, "{permission}", permission(err, f.extra), "{operation}", operation(err), "{with}", with,
 		"{saying}", saying(err))
 	return problem{why: names.Replace(a.why), hint: names.Replace(a.hint), exit: a.exit}, true
 }
@@ -104,10 +117,18 @@ func refusal(err error) string {
 	return ""
 }
 
+// makesObject says whether a call carries the properties of the object.
+func makesObject(err error) bool {
+	op := operation(err)
+	return op == "PutObject" || op == "CreateMultipartUpload"
+}
+
 // permission returns what IAM calls the right to make the call that was refused.
-func permission(err error) string {
-	if p, ok := permissions[operation(err)]; ok {
-		return p
+func permission(err error, extra []string) string {
+	switch op := operation(err); op {
+	case "PutObject", "CreateMultipartUpload":
+		return strings.Join(append([]string{permissions[op]}, extra...), ", ")
+	default:
+		return cmp.Or(permissions[op], "more rights")
 	}
-	return "more rights"
 }

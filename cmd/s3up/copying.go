@@ -45,8 +45,9 @@ func (p *program) cp(o cpOptions) (int, error) {
 	}
 	c := &copying{
 		program: p, o: o, start: time.Now(),
-		out:   &output{stdout: p.stdout, stderr: p.stderr, quiet: o.quiet},
-		facts: facts{bucket: o.bucket, region: o.store.Region, again: shellLine(p.argv), given: o.given()},
+		out: &output{stdout: p.stdout, stderr: p.stderr, quiet: o.quiet},
+		facts: facts{bucket: o.bucket, region: o.store.Region, again: shellLine(p.argv), given: o.given(), extra: o.extraPermissions(), asked: o.askedFor(),
+			locks: o.properties.LockMode != "" || o.properties.LegalHold},
 		exits: make(map[int]int),
 	}
 	if len(wrong) > 0 {
@@ -57,6 +58,12 @@ func (p *program) cp(o cpOptions) (int, error) {
 		}
 		if c.summary.Skipped = len(tasks) - len(wrong); c.summary.Skipped > 0 {
 			c.out.complain("nothing was sent: %d of %s cannot be uploaded", len(wrong), plural(len(tasks), "file"))
+		}
+		return c.finish(context.Background()), nil
+	}
+	if o.dryRun {
+		if err := c.rehearse(context.Background(), tasks); err != nil {
+			c.refuse(tasks, err)
 		}
 		return c.finish(context.Background()), nil
 	}
@@ -129,6 +136,9 @@ func (c *copying) upload(ctx context.Context, tasks []*task) error {
 		return err
 	}
 	c.facts.region = s.Region
+	if err := c.o.checkKeyIsSafe(s.Endpoint); err != nil {
+		return err
+	}
 
 	show := newProgress(c.o, c.out, tasks)
 	defer show.stop()
@@ -180,7 +190,7 @@ func (c *copying) one(ctx context.Context, u *upload.Uploader, t *task) *upload.
 		return c.unsent(t, causeOf(ctx, err))
 	}
 	defer source.Close()
-	return u.Upload(ctx, &upload.Job{Source: source, Bucket: c.o.bucket, Key: t.key, Properties: c.o.properties})
+	return u.Upload(ctx, &upload.Job{Source: source, Bucket: c.o.bucket, Key: t.key, Properties: t.properties})
 }
 
 // causeOf returns the signal that made a call fail, if one did.
@@ -213,10 +223,14 @@ func (c *copying) note(tasks []*task, e upload.Event) {
 func (c *copying) report(t *task, r *upload.Result) {
 	p := c.judge(r)
 	c.mu.Lock()
-	if r.Err == nil {
+	switch {
+	case r.Status == upload.WouldUpload:
+		c.summary.WouldUpload++
+		c.summary.Bytes += max(r.Size, 0)
+	case r.Err == nil:
 		c.summary.Uploaded++
 		c.summary.Bytes += r.Size
-	} else {
+	default:
 		c.summary.Failed++
 	}
 	c.summary.BytesSent += r.BytesSent
@@ -252,7 +266,7 @@ func (c *copying) judge(r *upload.Result) *problem {
 	case r.Err != nil:
 		p := explain(r.Err, f)
 		return &p
-	case c.o.requireMD5 && r.ETagKind != upload.ETagMD5:
+	case c.o.requireMD5 && r.Status == upload.Uploaded && r.ETagKind != upload.ETagMD5:
 		return &problem{
 			why:  "stored and intact, but its ETag " + clip(r.ETag) + " is not its MD5: " + whyNotMD5(r),
 			hint: md5Hint(r, c.o.upload.Normalize), exit: exitNotMD5, code: codeNames[exitNotMD5],

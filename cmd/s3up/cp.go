@@ -21,10 +21,13 @@ type cpOptions struct {
 
 	store      store.Config
 	upload     upload.Options
-	properties upload.Properties
+	properties upload.Properties // of all objects
+	rules      []rule            // for some of them
+	noGuess    bool              // of content types
 	requireMD5 bool
 	lock       string // a file that only one run may hold; "": none
 
+	dryRun               bool
 	json, quiet, verbose bool
 	progress             string // auto, bar, lines, none
 }
@@ -77,13 +80,13 @@ func newCpOptions(c *cli.Context) (cpOptions, error) {
 			Normalize:    upload.Normalize(v.choice("normalize", "auto", "self", "staged", "off")),
 		},
 		properties: upload.Properties{
-			ContentType:  v.mediaType("content-type"),
-			CacheControl: v.header("cache-control", "a value, such as max-age=3600"),
-			Metadata:     v.metadata("metadata"),
 			StorageClass: types.StorageClass(v.word("storage-class", "a storage class, such as STANDARD_IA")),
 		},
+		rules:      v.rules(),
+		noGuess:    c.Bool("no-guess-mime-type"),
 		requireMD5: c.Bool("require-md5"),
 		lock:       v.text("lock", fileName),
+		dryRun:     c.Bool("dry-run"),
 		json:       c.Bool("json"),
 		quiet:      c.Bool("quiet"),
 		verbose:    c.Bool("verbose"),
@@ -94,6 +97,8 @@ func newCpOptions(c *cli.Context) (cpOptions, error) {
 	if o.upload.MaxMemory == 0 {
 		o.upload.MaxMemory = defaultMemory(os.DirFS("/"))
 	}
+	v.headers(&o.properties)
+	v.protection(&o.properties)
 	switch {
 	case v.err != nil:
 		return o, v.err

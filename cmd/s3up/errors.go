@@ -59,6 +59,7 @@ var kindCodes = map[upload.Kind]int{
 	upload.TooShort:      exitNotFound,
 	upload.SourceChanged: exitSourceChanged,
 	upload.Interrupted:   exitFailed, // by a signal: see stopped
+	upload.Unprotected:   exitFailed,
 }
 
 // interruptedCode is the error_code of what a signal ended.
@@ -78,6 +79,9 @@ type facts struct {
 	bucket    string
 	region    string            // that requests are signed for
 	given     map[string]string // flags by what a store.ConfigError calls their values
+	extra     []string          // permissions that the properties need beside s3:PutObject
+	locks     bool              // Object Lock was asked for
+	asked     []string          // flags for what not every store does
 	again     string            // the command line that was typed
 	resumable bool              // what was sent is kept
 }
@@ -124,7 +128,10 @@ func aboutRun(err error, f facts) (problem, bool) {
 // aboutSetup knows what is wrong before anything is sent.
 func aboutSetup(err error, f facts) (problem, bool) {
 	var config *store.ConfigError
+	var usage *usageError
 	switch {
+	case errors.As(err, &usage):
+		return problem{why: usage.Msg, hint: usage.Hint, exit: exitUsage}, true
 	case errors.As(err, &config) && f.given[config.What] != "" && config.Value != "":
 		return problem{why: fmt.Sprintf("%s %s: %v", f.given[config.What], quoted(config.Value), config.Err), exit: exitUsage}, true
 	case errors.As(err, &config) && f.given[config.What] != "":
@@ -257,6 +264,8 @@ func aboutUpload(err error, f facts) problem {
 		p.hint = "run it again when nobody writes to it, or with --on-change retry; --size-at-start is for files that only grow"
 	case upload.TooShort:
 		p.hint, p.code = "see whether what makes it has failed; --min-size says how many bytes are enough", "too-short"
+	case upload.Unprotected:
+		p.hint, p.code = "delete it, if it must not be so; the store, or the bucket, does not do what was asked", "unprotected"
 	case upload.NotFound:
 		if errors.As(err, &engine) {
 			p.hint = "--allow-empty uploads it all the same" // to the engine, nothing else is missing

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"math"
-	"mime"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,7 +14,7 @@ import (
 )
 
 // Groups of flags, in the order in which help shows them.
-var flagGroups = []string{groupWhere, groupTLS, groupSent, groupResume, groupObject, groupETag, groupOutput}
+var flagGroups = []string{groupWhere, groupTLS, groupSent, groupResume, groupObject, groupAccess, groupETag, groupOutput}
 
 const (
 	groupWhere  = "Where"
@@ -23,6 +22,7 @@ const (
 	groupSent   = "How it is cut and sent"
 	groupResume = "After a failure"
 	groupObject = "What the object carries"
+	groupAccess = "Who may read it, and what protects it"
 	groupETag   = "Its ETag"
 	groupOutput = "Output"
 )
@@ -34,7 +34,10 @@ func cpFlags() []cli.Flag {
 	toggle := func(group, name, usage string, aliases ...string) cli.Flag {
 		return &cli.BoolFlag{Name: name, Aliases: aliases, Category: group, Usage: usage}
 	}
-	return []cli.Flag{
+	list := func(group, name, value, usage string) cli.Flag {
+		return &cli.StringSliceFlag{Name: name, Category: group, Usage: "`" + value + "` " + usage}
+	}
+	flags := []cli.Flag{
 		text(groupWhere, "endpoint-url", "URL", "the store; else AWS_ENDPOINT_URL, the profile's, Amazon's"),
 		text(groupWhere, "region", "NAME", "else AWS_REGION, the profile's, us-east-1"),
 		text(groupWhere, "profile", "NAME", "of the AWS configuration; else AWS_PROFILE, default"),
@@ -63,18 +66,28 @@ func cpFlags() []cli.Flag {
 		text(groupResume, "on-failure", "WHAT", "keep or abort what was sent, or auto: keep what can be resumed\n(default auto)"),
 
 		text(groupObject, "content-type", "TYPE", "else by the name's extension, then by the content"),
-		&cli.StringSliceFlag{Name: "metadata", Category: groupObject, Usage: "`KEY=VALUE` user metadata; repeatable"},
-		text(groupObject, "cache-control", "VALUE", "of the Cache-Control header"),
-		text(groupObject, "storage-class", "CLASS", "such as STANDARD_IA; else the bucket's default"),
+		toggle(groupObject, "no-guess-mime-type", "binary/octet-stream, which is S3's default, where no type is given"),
+		text(groupObject, "content-encoding", "CODING", "such as gzip, that the file has already"),
+		text(groupObject, "content-disposition", "VALUE", "such as 'attachment; filename=\"report.pdf\"'"),
+		text(groupObject, "content-language", "TAG", "such as de or en-US"),
+		text(groupObject, "cache-control", "VALUE", "such as max-age=3600 or no-cache"),
+		text(groupObject, "expires", "TIME", "after which caches ask again: 2027-01-31T12:00:00Z"),
+		text(groupObject, "website-redirect", "WHERE", "a path or a URL, for a bucket that is served as a website"),
+		list(groupObject, "metadata", "KEY=VALUE", "user metadata, 2 KiB in all; repeatable"),
+		list(groupObject, "attr", "RULE", "PATTERN:NAME=VALUE, one of these for the keys that match, such as\n'*.html:cache-control=no-cache' or 'img/**:metadata=team=web'; an\nempty value unsets it, the last rule holds; repeatable"),
+		list(groupObject, "attr-file", "FILE", "of such rules, one a line; # begins a comment"),
+		text(groupObject, "storage-class", "CLASS", "such as STANDARD_IA; else the bucket's default. Set by the copy, where\none follows, so that nothing of it is deleted early"),
 
 		text(groupETag, "normalize", "HOW", "what gives an object sent in parts its MD5 as ETag: self, a copy\nonto itself; staged, copies to a second key and back; off; auto is\nself (default auto)"),
 		toggle(groupETag, "require-md5", "exit 10 if the object is stored and its ETag is not its MD5"),
 
+		toggle(groupOutput, "dry-run", "tell what would be uploaded, in which parts and as what; nothing is\nsent, and neither a store nor credentials are needed"),
 		toggle(groupOutput, "json", "results as JSON on stdout, one object per line, the last a summary"),
 		toggle(groupOutput, "quiet", "nothing but errors; JSON, if asked for, stays", "q"),
 		toggle(groupOutput, "verbose", "a line for each request, with the store's request id", "v"),
 		text(groupOutput, "progress", "HOW", "bar, lines, none, or auto: bar on a terminal (default auto)"),
 	}
+	return append(flags, accessFlags()...)
 }
 
 // values reads flags. The first that is wrong is the error.
@@ -90,6 +103,13 @@ func (v *values) refuse(name, allowed string) {
 	}
 }
 
+// fail notes an error in words of its own.
+func (v *values) fail(format string, args ...any) {
+	if v.err == nil {
+		v.err = usagef("", "%v", fmt.Errorf(format, args...))
+	}
+}
+
 func quoted(value string) string {
 	if value == "" || strings.ContainsFunc(value, func(r rune) bool { return unicode.IsSpace(r) || isControl(r) }) {
 		return strconv.Quote(value)
@@ -102,15 +122,6 @@ func (v *values) text(name, what string) string {
 	s := v.c.String(name)
 	if v.c.IsSet(name) && s == "" {
 		v.refuse(name, "must be "+what)
-	}
-	return s
-}
-
-// header returns a value that goes into a header.
-func (v *values) header(name, what string) string {
-	s := v.text(name, what)
-	if !isHeaderValue(s) {
-		v.refuse(name, "must be one line without control characters")
 	}
 	return s
 }
@@ -178,18 +189,6 @@ func (v *values) number(name string, ifNotGiven, most int) int {
 	return n
 }
 
-// mediaType returns a value for Content-Type.
-func (v *values) mediaType(name string) string {
-	s := v.header(name, "a media type, such as text/plain")
-	if s == "" {
-		return s
-	}
-	if t, _, err := mime.ParseMediaType(s); err != nil || !strings.Contains(t, "/") {
-		v.refuse(name, "must be a media type, such as text/plain or text/html; charset=utf-8")
-	}
-	return s
-}
-
 // word returns a value of letters, digits and the likes of them.
 func (v *values) word(name, what string) string {
 	s := v.text(name, what)
@@ -199,58 +198,9 @@ func (v *values) word(name, what string) string {
 	return s
 }
 
-// maxMetadata is how many bytes of names and values an object can have.
-const maxMetadata = 2048
-
-// metadata returns what the repeated flag gives.
-func (v *values) metadata(name string) map[string]string {
-	m, err := parseMetadata(v.c.StringSlice(name))
-	if err != nil && v.err == nil {
-		v.err = usagef("", "--%s %v", name, err)
-	}
-	return m
-}
-
-// parseMetadata reads KEY=VALUE pairs. Names are lower case: S3 stores them so.
-func parseMetadata(pairs []string) (map[string]string, error) {
-	m := make(map[string]string)
-	size := 0
-	for _, pair := range pairs {
-		key, value, ok := strings.Cut(pair, "=")
-		key = strings.ToLower(key)
-		why := ""
-		_, twice := m[key]
-		switch {
-		case !ok:
-			why = "must be KEY=VALUE"
-		case key == "" || !isToken(key):
-			why = "the key must be letters, digits and hyphens"
-		case twice:
-			why = "the key is given twice"
-		case !isHeaderValue(value):
-			why = "the value must be one line without control characters"
-		}
-		if size += len(key) + len(value); why == "" && size > maxMetadata {
-			why = fmt.Sprintf("this makes more than the %d bytes of metadata that an object can have", maxMetadata)
-		}
-		if why != "" {
-			return nil, fmt.Errorf("%s: %s", quoted(pair), why)
-		}
-		m[key] = value
-	}
-	if len(m) == 0 {
-		return nil, nil
-	}
-	return m, nil
-}
-
 // isToken says whether a text can be the name of a header; empty can.
 func isToken(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.", r))
 	})
-}
-
-func isHeaderValue(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 }

@@ -37,6 +37,8 @@ Examples:
   pg_dump shop | s3up cp - s3://backups/shop.sql     a stream; one that is empty is refused
   s3up cp --json app.zip s3://ci/app.zip | jq .etag  for scripts
   s3up cp --lock /run/lock/dump -q db.dump s3://b/   for cron: never two at once
+  s3up cp dist/* s3://site/ --attr '*.html:cache-control=no-cache'
+  s3up cp db.dump s3://vault/ --sse aws:kms --storage-class STANDARD_IA --tagging team=web
   s3up cp --endpoint-url http://localhost:9000 db.dump s3://backups/db.dump
   s3up cp --endpoint-url https://10.0.0.7:9000 --ca-bundle ca.pem db.dump s3://backups/db.dump
 
@@ -105,6 +107,10 @@ func flagHelp(flags []cli.Flag) string {
 				name += " " + value
 			}
 			lines := strings.Split(usage, "\n")
+			if len(name) > flagColumn-4 {
+				fmt.Fprintf(&b, "  %s\n", name)
+				name = ""
+			}
 			fmt.Fprintf(&b, "  %-*s%s\n", flagColumn-2, name, lines[0])
 			for _, more := range lines[1:] {
 				fmt.Fprintf(&b, "%*s%s\n", flagColumn, "", more)

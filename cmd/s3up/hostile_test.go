@@ -140,15 +140,20 @@ func FuzzMetadata(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, one, two string) {
 		pairs := []string{one, two}
-		m, err := parseMetadata(pairs)
-		if err != nil {
+		var p upload.Properties
+		for _, pair := range pairs {
+			if err := addMetadata(&p, pair); err != nil {
+				return
+			}
+		}
+		if err := p.Check(); err != nil {
 			return
 		}
-		if len(m) != len(pairs) {
-			t.Errorf("%q became %d entries", pairs, len(m))
+		if len(p.Metadata) != len(pairs) {
+			t.Errorf("%q became %d entries", pairs, len(p.Metadata))
 		}
-		for name, value := range m {
-			if name == "" || name != strings.ToLower(name) || strings.ContainsAny(name+value, "\r\n\x00") || len(name)+len(value) > maxMetadata {
+		for name, value := range p.Metadata {
+			if name == "" || name != strings.ToLower(name) || strings.ContainsAny(name+value, "\r\n\x00") || !utf8.ValidString(value) || len(name)+len(value) > 2048 {
 				t.Errorf("%q became %q=%q", pairs, name, value)
 			}
 		}

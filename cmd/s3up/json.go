@@ -37,6 +37,7 @@ type fileLine struct {
 	UploadsAborted int            `json:"uploads_aborted"`
 	DurationMS     int64          `json:"duration_ms"`
 
+	Locked    bool     `json:"locked,omitempty"` // and not copied for that reason
 	Notes     []string `json:"notes,omitempty"`
 	Resumable bool     `json:"resumable,omitempty"` // failed, and the same command goes on with what was sent
 
@@ -61,6 +62,8 @@ type summaryLine struct {
 	DurationMS int64  `json:"duration_ms"`
 	Exit       int    `json:"exit"`
 
+	WouldUpload int `json:"would_upload,omitempty"` // a dry run
+
 	Notes []string `json:"notes,omitempty"` // that concern the run and no single file
 }
 
@@ -72,7 +75,7 @@ func newFileLine(t *task, r *upload.Result, p *problem) fileLine {
 		VersionID: r.VersionID, ContentType: r.ContentType,
 		Parts: r.Parts, PartSize: r.PartSize, PartsResumed: r.PartsResumed, BytesSent: r.BytesSent,
 		Requests: r.Requests, UploadsAborted: r.UploadsAborted, DurationMS: r.Duration.Milliseconds(),
-		Notes: r.Notes, Resumable: r.Resumable,
+		Locked: r.Locked, Notes: r.Notes, Resumable: r.Resumable,
 	}
 	if r.Size >= 0 {
 		l.Size = &r.Size

@@ -65,6 +65,9 @@ func (o *output) printAbove(w io.Writer) {
 
 // resultLine tells of a stored object.
 func resultLine(t *task, r *upload.Result) string {
+	if r.Status == upload.WouldUpload {
+		return dryLine(t, r)
+	}
 	line := fmt.Sprintf("uploaded %s to s3://%s/%s  %s in %s", t.name(), r.Job.Bucket, r.Job.Key, byteSize(r.Size), span(r.Duration))
 	switch {
 	case r.PartsResumed > 0 && r.PartsResumed == r.Parts:

@@ -17,10 +17,11 @@ const stdinName = "-"
 
 // A task is a source and where it goes.
 type task struct {
-	source string // as it was typed
-	key    string
-	info   fs.FileInfo // nil for stdin
-	more   bool        // a regular file that has bytes though its size is 0, as those in /proc do
+	source     string // as it was typed
+	key        string
+	properties upload.Properties
+	info       fs.FileInfo // nil for stdin
+	more       bool        // a regular file that has bytes though its size is 0, as those in /proc do
 }
 
 // name is the source as messages name it.
@@ -63,6 +64,10 @@ func (o *cpOptions) tasks() ([]*task, error) {
 				"%s and %s would both become s3://%s/%s", other, source, o.bucket, t.key)
 		}
 		bySource[t.key] = source
+		var err error
+		if t.properties, err = o.propertiesOf(t.key); err != nil {
+			return nil, err
+		}
 		tasks = append(tasks, t)
 	}
 	return tasks, nil

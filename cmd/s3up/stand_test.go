@@ -168,6 +168,7 @@ type s3Command struct {
 // s3Commands:
 //
 //	s3 object KEY                 what a GET shows
+//	s3 attributes KEY             what the object carries beside that
 //	s3 objects                    all keys, quoted
 //	s3 uploads KEY                unfinished uploads of the key: parts and bytes
 //	s3 put KEY FILE               store an object, as somebody else would
@@ -188,10 +189,14 @@ type s3Command struct {
 //	s3 reset                      count anew
 //	s3 bucketIn NAME REGION       make another bucket
 //	s3 versions KEY               ETags of all versions of a key
+//	s3 lock [MODE DAYS]           turn Object Lock of the bucket on, with that default
 //	s3 tls [WHAT...]              use a new server that speaks https as 127.0.0.1, see tls
 var s3Commands = map[string]s3Command{
 	"object":  {1, false, (*stand).object},
 	"objects": {0, false, (*stand).objects},
+
+	"attributes": {1, false, (*stand).attributes},
+
 	"uploads": {1, false, (*stand).uploads},
 	"put":     {2, false, (*stand).put},
 	"upload":  {3, false, (*stand).upload},
@@ -211,6 +216,7 @@ var s3Commands = map[string]s3Command{
 	"bucketIn": {2, true, (*stand).bucketIn},
 	"versions": {1, true, (*stand).versions},
 	"tls":      {0, true, (*stand).tls},
+	"lock":     {0, true, (*stand).lock},
 }
 
 func cmdS3(ts *testscript.TestScript, neg bool, args []string) {
@@ -250,6 +256,51 @@ func (st *stand) object(_ *testscript.TestScript, args []string) (string, error)
 	for _, name := range slices.Sorted(maps.Keys(out.Metadata)) {
 		fmt.Fprintf(&b, "metadata %s=%s\n", strings.ToLower(name), out.Metadata[name])
 	}
+	return b.String(), nil
+}
+
+// attributes tells what HEAD and the calls about single properties show of an
+// object, a line for each that it has.
+func (st *stand) attributes(_ *testscript.TestScript, args []string) (string, error) {
+	ctx := context.Background()
+	head, err := st.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &st.bucket, Key: &args[0]})
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "%s %s\n", name, value)
+		}
+	}
+	line("content-type", aws.ToString(head.ContentType))
+	line("content-encoding", aws.ToString(head.ContentEncoding))
+	line("content-disposition", aws.ToString(head.ContentDisposition))
+	line("content-language", aws.ToString(head.ContentLanguage))
+	line("cache-control", aws.ToString(head.CacheControl))
+	line("expires", aws.ToString(head.ExpiresString))
+	line("website-redirect", aws.ToString(head.WebsiteRedirectLocation))
+	for _, name := range slices.Sorted(maps.Keys(head.Metadata)) {
+		line("metadata", strings.ToLower(name)+"="+head.Metadata[name])
+	}
+	line("storage-class", string(head.StorageClass))
+	if tags, err := st.client.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{Bucket: &st.bucket, Key: &args[0]}); err == nil {
+		for _, tag := range tags.TagSet {
+			line("tag", aws.ToString(tag.Key)+"="+aws.ToString(tag.Value))
+		}
+	}
+	if acl, err := st.client.GetObjectAcl(ctx, &s3.GetObjectAclInput{Bucket: &st.bucket, Key: &args[0]}); err == nil {
+		for _, g := range acl.Grants {
+			line("grant", string(g.Permission)+" "+aws.ToString(g.Grantee.URI)+aws.ToString(g.Grantee.ID)+aws.ToString(g.Grantee.EmailAddress))
+		}
+	}
+	line("sse", string(head.ServerSideEncryption))
+	line("kms-key", aws.ToString(head.SSEKMSKeyId))
+	line("lock-mode", string(head.ObjectLockMode))
+	if head.ObjectLockRetainUntilDate != nil {
+		line("lock-until", head.ObjectLockRetainUntilDate.UTC().Format(time.RFC3339))
+	}
+	line("legal-hold", string(head.ObjectLockLegalHoldStatus))
 	return b.String(), nil
 }
 
@@ -442,6 +493,16 @@ func (st *stand) versions(_ *testscript.TestScript, args []string) (string, erro
 		fmt.Fprintln(&b, o.ETag)
 	}
 	return b.String(), nil
+}
+
+func (st *stand) lock(_ *testscript.TestScript, args []string) (string, error) {
+	if len(args) == 0 {
+		st.server.SetObjectLock(st.bucket, "", 0)
+		return "", nil
+	}
+	days, err := strconv.Atoi(args[1])
+	st.server.SetObjectLock(st.bucket, args[0], days)
+	return "", err
 }
 
 // tls sets CA_FILE to the server's authority; CLIENT_CERT and CLIENT_KEY to a

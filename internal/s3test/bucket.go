@@ -165,15 +165,6 @@ func putBucketVersioning(c *call) (*answer, error) {
 	})
 }
 
-func getObjectLockConfiguration(c *call) (*answer, error) {
-	return nil, c.locked(func() error {
-		if _, err := c.find(); err != nil {
-			return err
-		}
-		return fail("ObjectLockConfigurationNotFoundError").with("BucketName", c.bucket)
-	})
-}
-
 func getBucketEncryption(c *call) (*answer, error) {
 	type rule struct {
 		Algorithm string `xml:"ApplyServerSideEncryptionByDefault>SSEAlgorithm"`

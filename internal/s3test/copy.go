@@ -252,5 +252,10 @@ func (c *call) copyProps(from *version, ontoItself bool) (props, error) {
 	default:
 		return p, fail("InvalidArgument", "Unknown tagging directive.").with("ArgumentValue", d)
 	}
+	for _, name := range c.q.CopyLoses {
+		if p.header.Del(name); name == "X-Amz-Tagging" {
+			p.tags = ""
+		}
+	}
 	return p, nil
 }

@@ -22,10 +22,11 @@
 // A request is in the journal from its arrival on, and complete there before the
 // client can see the answer.
 //
-// What it does not: presigned requests, ACLs, PutObjectTagging, lifecycle, object
-// lock, replication, ListObjects of version 1, the CRC64NVME that Amazon adds to
-// objects sent without a checksum, the signatures of the single chunks of an
-// aws-chunked body, and durability. Everything is gone when the server closes.
+// What it does not: presigned requests, changes of ACLs, tags and locks of an
+// object that is there, what ACLs are about, lifecycle, replication, ListObjects
+// of version 1, the CRC64NVME that Amazon adds to objects sent without a checksum,
+// the signatures of the single chunks of an aws-chunked body, and durability.
+// Everything is gone when the server closes.
 //
 // Where Amazon's documentation and running servers differ, Amazon's answer is
 // the default and the other is a quirk. Where Amazon's own answer is not known,

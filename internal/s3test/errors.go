@@ -63,6 +63,7 @@ type knownError struct {
 }
 
 var known = map[string]knownError{
+	"AccessControlListNotSupported":        {400, "The bucket does not allow ACLs"},
 	"AccessDenied":                         {403, "Access Denied"},
 	"AuthorizationHeaderMalformed":         {400, "The authorization header is malformed"},
 	"BadDigest":                            {400, "The Content-MD5 you specified did not match what we received."},
@@ -93,6 +94,7 @@ var known = map[string]knownError{
 	"MissingContentLength":                 {411, "You must provide the Content-Length HTTP header."},
 	"NoSuchBucket":                         {404, "The specified bucket does not exist"},
 	"NoSuchKey":                            {404, "The specified key does not exist."},
+	"NoSuchObjectLockConfiguration":        {404, "The specified object does not have a ObjectLock configuration"},
 	"NoSuchUpload":                         {404, "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed."},
 	"NoSuchVersion":                        {404, "The specified version does not exist."},
 	"NotImplemented":                       {501, "A header you provided implies functionality that is not implemented"},

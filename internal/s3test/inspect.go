@@ -31,8 +31,16 @@ type Object struct {
 	StorageClass       string
 	Tags               map[string]string
 
+	ACL       string              // canned, as asked for; "" for private
+	Grants    map[string][]string // grantees as in uri="…", by permission such as READ
+	LockMode  string              // GOVERNANCE, COMPLIANCE or ""
+	LockUntil time.Time
+	LegalHold bool
+
 	SSE       string // AES256, aws:kms, aws:kms:dsse or ""
 	KMSKeyID  string
+	Context   string // of the KMS key, as in the header: base64 of JSON
+	BucketKey bool
 	SSECustom string // algorithm of a key of the customer's (SSE-C)
 
 	ChecksumAlgorithm string // CRC64NVME…, or ""
@@ -66,7 +74,8 @@ func (v *version) object(bucket, key string) Object {
 		ContentEncoding: h("Content-Encoding"), ContentLanguage: h("Content-Language"), Expires: h("Expires"),
 		WebsiteRedirect: h("X-Amz-Website-Redirect-Location"), Metadata: map[string]string{},
 		StorageClass: v.class, Tags: map[string]string{},
-		SSE: v.enc.mode, KMSKeyID: v.enc.kmsKey, SSECustom: v.enc.algorithm,
+		SSE: v.enc.mode, KMSKeyID: v.enc.kmsKey, Context: v.enc.context, BucketKey: v.enc.bucketKey, SSECustom: v.enc.algorithm,
+		ACL: v.acl.canned, Grants: v.acl.grants, LockMode: v.lock.mode, LockUntil: v.lock.until, LegalHold: v.lock.hold,
 		VersionID: v.id, DeleteMarker: v.deleted, LastModified: v.modified, Parts: v.parts, body: v.body}
 	for name := range v.header {
 		if meta, isMeta := strings.CutPrefix(name, metaPrefix); isMeta {

@@ -101,6 +101,9 @@ func uploadPart(c *call) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.checkLockBody(u.lock.mode != "" || u.lock.hold); err != nil {
+		return nil, err
+	}
 	got, err := c.receive(c.s.o.MaxPutSize, u.algorithm, false)
 	if err != nil {
 		if e, isAPI := err.(*apiError); isAPI && e.code == "BadDigest" && c.q.BadDigestEndsUpload {

@@ -4,6 +4,7 @@ import (
 	"crypto/md5"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"encoding/xml"
 	"fmt"
 	"net/http"
@@ -76,6 +77,12 @@ func (c *call) propsOf() (props, error) {
 		}
 	}
 	var err error
+	if p.acl, err = c.aclOf(); err != nil {
+		return p, err
+	}
+	if p.lock, err = c.lockOf(); err != nil {
+		return p, err
+	}
 	p.enc, err = c.encryption("X-Amz-Server-Side-Encryption")
 	return p, err
 }
@@ -87,10 +94,17 @@ func (c *call) encryption(prefix string) (e encryption, err error) {
 	e.keyMD5 = c.h.Get(prefix + "-Customer-Key-Md5")
 	e.mode = c.h.Get(prefix)
 	e.kmsKey = c.h.Get(prefix + "-Aws-Kms-Key-Id")
+	e.context = c.h.Get(prefix + "-Context")
 	e.bucketKey = c.h.Get(prefix+"-Bucket-Key-Enabled") == "true"
 	switch {
 	case c.q.SSERefused && (e.mode != "" || e.algorithm != ""):
 		return e, refusal(http.StatusNotImplemented)
+	case e.algorithm != "" && c.r.TLS == nil:
+		return e, fail("InvalidRequest", "Requests specifying Server Side Encryption with Customer provided keys must be made over a secure connection.")
+	case (e.kmsKey != "" || e.context != "") && !strings.HasPrefix(e.mode, "aws:kms"):
+		return e, fail("InvalidArgument", "Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms")
+	case !isContext(e.context):
+		return e, fail("InvalidArgument", "The header 'x-amz-server-side-encryption-context' shall be Base64-encoded UTF-8 string holding JSON which represents a string-string map")
 	case e.algorithm != "" && (e.algorithm != "AES256" || e.mode != ""):
 		return e, fail("InvalidArgument", "The encryption parameters are not applicable to this object.")
 	case e.algorithm != "" && e.keyMD5 != keyMD5(c.h.Get(prefix+"-Customer-Key")):
@@ -108,6 +122,13 @@ func (c *call) encryption(prefix string) (e encryption, err error) {
 		e.kmsKey = "arn:aws:kms:" + c.s.o.Region + ":111122223333:key/s3test"
 	}
 	return e, nil
+}
+
+// isContext says whether a text is an encryption context, or empty.
+func isContext(text string) bool {
+	raw, err := base64.StdEncoding.DecodeString(text)
+	var pairs map[string]string
+	return text == "" || err == nil && json.Unmarshal(raw, &pairs) == nil
 }
 
 // keyMD5 is the sum that goes with a customer's key, which is given in base64.
@@ -132,7 +153,7 @@ func (c *call) etagFor(sum [16]byte, e encryption) string {
 // checkCustomerKey: whoever reads an SSE-C object brings its key.
 func (c *call) checkCustomerKey(e encryption, prefix string) error {
 	switch given := c.h.Get(prefix + "-Customer-Key-Md5"); {
-	case e.keyMD5 == given:
+	case e.keyMD5 == given, c.q.SSEIgnored:
 		return nil
 	case given == "":
 		return fail("InvalidRequest", "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object.")
@@ -169,6 +190,9 @@ func (c *call) versioned(b *bucket) bool { return b.versioned || c.q.Versioned }
 
 func putObject(c *call) (*answer, error) {
 	p, err := c.propsOf()
+	if err == nil {
+		err = c.checkLockBody(c.asksForLock())
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -271,7 +295,8 @@ func getObject(c *call) (*answer, error) {
 	if v.class != "STANDARD" {
 		h.Set("x-amz-storage-class", v.class)
 	}
-	if tags, _ := url.ParseQuery(v.tags); len(tags) > 0 {
+	c.answerLock(h, v.lock)
+	if tags, _ := url.ParseQuery(v.tags); len(tags) > 0 && !c.q.denies("s3:GetObjectTagging") {
 		h.Set("x-amz-tagging-count", strconv.Itoa(len(tags)))
 	}
 	v.enc.answer(h)
@@ -403,6 +428,9 @@ func (c *call) delete(b *bucket, key, id string) (versionID string, marker bool,
 			return "", false, fail("AccessDenied")
 		}
 		v := b.version(key, id)
+		if v != nil && c.protects(v.lock) {
+			return "", false, fail("AccessDenied", "Access Denied because object protected by object lock.")
+		}
 		b.remove(key, id)
 		return id, v != nil && v.deleted, nil
 	case c.versioned(b):

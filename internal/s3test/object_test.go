@@ -211,10 +211,33 @@ func TestEncryption(t *testing.T) {
 		t.Error("the ETag of a part under KMS is its MD5")
 	}
 
+	w = newWorld(t, s3test.Options{})
+	context := base64.StdEncoding.EncodeToString([]byte(`{"app":"shop"}`))
+	must(w.put("context", "x", func(in *s3.PutObjectInput) {
+		in.ServerSideEncryption, in.SSEKMSEncryptionContext = "aws:kms:dsse", &context
+	}))(t)
+	if o, _ := w.Object("b", "context"); o.Context != context || o.SSE != "aws:kms:dsse" {
+		t.Errorf("encryption context %q, mode %q", o.Context, o.SSE)
+	}
+	for _, change := range []func(*s3.PutObjectInput){
+		func(in *s3.PutObjectInput) {
+			in.ServerSideEncryption, in.SSEKMSEncryptionContext = "aws:kms", aws.String("{}")
+		},
+		func(in *s3.PutObjectInput) { in.SSEKMSEncryptionContext = &context },
+		func(in *s3.PutObjectInput) { in.ServerSideEncryption, in.SSEKMSKeyId = "AES256", aws.String("key") },
+	} {
+		if _, err := w.put("k", "x", change); code(err) != "InvalidArgument" {
+			t.Errorf("settings of a KMS key that make no sense: %v", err)
+		}
+	}
+
 	// The SDK neither encodes a customer's key nor sums it.
 	key, keyMD5 := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32))), md5Base64(strings.Repeat("k", 32))
 	custom := func(in *s3.PutObjectInput) {
 		in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = aws.String("AES256"), &key, keyMD5
+	}
+	if _, err := w.put("c", "x", custom); code(err) != "InvalidRequest" {
+		t.Errorf("a customer's key over plain http: %v", err)
 	}
 	w = newWorld(t, s3test.Options{TLS: true})
 	must(w.put("c", "x", custom))(t)

@@ -77,22 +77,23 @@ type Quirks struct {
 
 	// CopyObject
 
-	SelfCopyKeepsETag        bool // a self-copy keeps -N; another key and back gives the MD5: versitygw, MinIO before 2025-07-18, Garage
-	SelfCopyKeepsChecksummed bool // the same, only for objects with a full-object checksum and unless the copy asks for one: MinIO
-	CopyKeepsETag            bool // every copy keeps -N: Ceph, SeaweedFS, CloudServer
-	CopyRefused              int  // 501: Ceph with default encryption; 403: a policy; 405: old gateways
-	CopyMistakesQuestionMark bool // a source whose key holds ?versionId=, however it is escaped, is 400 InvalidArgument: versitygw
-	CopyIgnoresConditions    bool // x-amz-copy-source-if-*: Ceph 16, moto, gofakes3, s3rver
-	CopyIgnoresDestination   bool // If-Match and If-None-Match on the copy's target: all measured but SeaweedFS
-	CopyMergesHeaders        bool // with REPLACE, headers that are not restated stay: gofakes3
-	SelfCopyMergesHeaders    bool // a self-copy with REPLACE keeps Cache-Control and Content-Disposition that are not restated: versitygw
-	CopyOntoItselfAllowed    bool // a self-copy that changes nothing: gofakes3
-	CopyUpdatesInPlace       bool // a self-copy keeps the version id and LastModified: versitygw
-	CopyNoVersionID          bool // no version id in the answer: Ceph 16, rclone's gofakes3
-	CopyNoETag               bool // no ETag in the answer: rclone serve s3
-	CopyETagUnquoted         bool // Ceph 16, SeaweedFS
-	CopyKeepsStorageClass    bool // SeaweedFS, gofakes3
-	CopyChecksumOfNothing    bool // x-amz-checksum-algorithm stores the checksum of no bytes: versitygw 1.8.0
+	SelfCopyKeepsETag        bool     // a self-copy keeps -N; another key and back gives the MD5: versitygw, MinIO before 2025-07-18, Garage
+	SelfCopyKeepsChecksummed bool     // the same, only for objects with a full-object checksum and unless the copy asks for one: MinIO
+	CopyKeepsETag            bool     // every copy keeps -N: Ceph, SeaweedFS, CloudServer
+	CopyRefused              int      // 501: Ceph with default encryption; 403: a policy; 405: old gateways
+	CopyMistakesQuestionMark bool     // a source whose key holds ?versionId=, however it is escaped, is 400 InvalidArgument: versitygw
+	CopyIgnoresConditions    bool     // x-amz-copy-source-if-*: Ceph 16, moto, gofakes3, s3rver
+	CopyIgnoresDestination   bool     // If-Match and If-None-Match on the copy's target: all measured but SeaweedFS
+	CopyMergesHeaders        bool     // with REPLACE, headers that are not restated stay: gofakes3
+	SelfCopyMergesHeaders    bool     // a self-copy with REPLACE keeps Cache-Control and Content-Disposition that are not restated: versitygw
+	CopyOntoItselfAllowed    bool     // a self-copy that changes nothing: gofakes3
+	CopyUpdatesInPlace       bool     // a self-copy keeps the version id and LastModified: versitygw
+	CopyNoVersionID          bool     // no version id in the answer: Ceph 16, rclone's gofakes3
+	CopyNoETag               bool     // no ETag in the answer: rclone serve s3
+	CopyETagUnquoted         bool     // Ceph 16, SeaweedFS
+	CopyKeepsStorageClass    bool     // SeaweedFS, gofakes3
+	CopyLoses                []string // headers that a copy drops although it restates them: gateways
+	CopyChecksumOfNothing    bool     // x-amz-checksum-algorithm stores the checksum of no bytes: versitygw 1.8.0
 
 	// ETags
 
@@ -151,6 +152,8 @@ type Quirks struct {
 	Versioned           bool // every bucket has versioning on
 	StorageClassRefused bool // any but STANDARD and REDUCED_REDUNDANCY is 400: MinIO
 	StorageClassIgnored bool // versitygw, rclone serve s3
+	BucketOwnerEnforced bool // ACLs are refused: buckets of Amazon's since 2023-04, unless set up otherwise
+	ObjectLockIgnored   bool // nothing is locked and no answer says so: gateways that drop what they do not know
 	SSEIgnored          bool // nothing is encrypted and no answer says so: versitygw, Ceph, rclone
 	SSERefused          bool // asking for encryption is 501: MinIO without a KMS
 

@@ -62,6 +62,14 @@ var quirkTests = map[string]struct {
 		head := w.mustHead("k")
 		return aws.ToString(head.CacheControl) + aws.ToString(head.ContentLanguage)
 	}, "", "no-cache"},
+	"copy-loses": {"Cache-Control", func(w *world) string {
+		must(w.put("k", "x"))(w.t)
+		must(w.selfCopy("k", func(in *s3.CopyObjectInput) {
+			in.CacheControl, in.ContentLanguage = aws.String("no-cache"), aws.String("de")
+		}))(w.t)
+		head := w.mustHead("k")
+		return aws.ToString(head.CacheControl) + " " + aws.ToString(head.ContentLanguage)
+	}, "no-cache de", " de"},
 	"copy-onto-itself-allowed": {"", func(w *world) string {
 		must(w.put("k", "x"))(w.t)
 		_, err := w.copy("b/k", "k")
@@ -276,7 +284,16 @@ var quirkTests = map[string]struct {
 	}, "false", "true"},
 	"storage-class-refused": {"", putClass, "ok STANDARD_IA", "InvalidStorageClass "},
 	"storage-class-ignored": {"", putClass, "ok STANDARD_IA", "ok STANDARD"},
-	"sse-ignored":           {"", putThenHead, "md5 AES256", "md5 "},
+	"bucket-owner-enforced": {"", func(w *world) string {
+		_, err := w.put("k", "x", func(in *s3.PutObjectInput) { in.ACL = "public-read" })
+		_, same := w.put("k", "x", func(in *s3.PutObjectInput) { in.ACL = "bucket-owner-full-control" })
+		return code(err) + " " + code(same)
+	}, "ok ok", "AccessControlListNotSupported ok"},
+	"object-lock-ignored": {"", func(w *world) string {
+		_, err := w.put("k", "x", func(in *s3.PutObjectInput) { in.ObjectLockLegalHoldStatus, in.ContentMD5 = "ON", md5Base64("x") })
+		return code(err)
+	}, "InvalidRequest", "ok"},
+	"sse-ignored": {"", putThenHead, "md5 AES256", "md5 "},
 	"sse-refused": {"", func(w *world) string {
 		_, err := w.put("k", "x", func(in *s3.PutObjectInput) { in.ServerSideEncryption = "AES256" })
 		return code(err)

@@ -241,6 +241,9 @@ var operations = map[string]operation{
 	"HeadObject":                 {getObject, "s3:GetObject"},
 	"DeleteObject":               {deleteObject, "s3:DeleteObject"},
 	"GetObjectTagging":           {getObjectTagging, "s3:GetObjectTagging"},
+	"GetObjectAcl":               {getObjectACL, "s3:GetObjectAcl"},
+	"GetObjectRetention":         {getObjectRetention, "s3:GetObjectRetention"},
+	"GetObjectLegalHold":         {getObjectLegalHold, "s3:GetObjectLegalHold"},
 	"CopyObject":                 {copyObject, "s3:PutObject"},
 	"CreateMultipartUpload":      {createMultipartUpload, "s3:PutObject"},
 	"UploadPart":                 {uploadPart, "s3:PutObject"},
@@ -355,7 +358,8 @@ func (c *call) opName() string {
 	default:
 		switch method {
 		case "GET":
-			return first("uploadId", "ListParts", "tagging", "GetObjectTagging", "attributes", "", "acl", "", "", "GetObject")
+			return first("uploadId", "ListParts", "tagging", "GetObjectTagging", "attributes", "", "acl", "GetObjectAcl",
+				"retention", "GetObjectRetention", "legal-hold", "GetObjectLegalHold", "", "GetObject")
 		case "HEAD":
 			return "HeadObject"
 		case "PUT":
@@ -365,7 +369,7 @@ func (c *call) opName() string {
 			case copied:
 				return "CopyObject"
 			}
-			return first("partNumber", "UploadPart", "tagging", "", "acl", "", "", "PutObject")
+			return first("partNumber", "UploadPart", "tagging", "", "acl", "", "retention", "", "legal-hold", "", "", "PutObject")
 		case "POST":
 			return first("uploads", "CreateMultipartUpload", "uploadId", "CompleteMultipartUpload")
 		case "DELETE":

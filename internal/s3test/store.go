@@ -191,11 +191,14 @@ type props struct {
 	class  string
 	tags   string // as in x-amz-tagging
 	enc    encryption
+	acl    acl
+	lock   lock
 }
 
 type encryption struct {
 	mode      string // AES256, aws:kms, aws:kms:dsse, or ""
 	kmsKey    string
+	context   string // of the KMS key, as in the header: base64 of JSON
 	bucketKey bool
 	algorithm string // of a customer's key (SSE-C)
 	keyMD5    string
@@ -273,6 +276,7 @@ type bucket struct {
 	region    string
 	created   time.Time
 	versioned bool
+	lock      *bucketLock           // nil: no Object Lock
 	objects   map[string][]*version // oldest first
 	uploads   map[string]*upload
 	begun     bool // an upload, at any time

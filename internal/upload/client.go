@@ -22,6 +22,15 @@ import (
 //	s3:ListBucketMultipartUploads   ListMultipartUploads
 //	s3:DeleteObject, s3:ListBucket  DeleteObject and ListObjectsV2, for the staged copy only
 //
+// For properties of their own: s3:PutObjectTagging, s3:PutObjectAcl,
+// s3:PutObjectRetention and s3:PutObjectLegalHold with PutObject,
+// CreateMultipartUpload and CopyObject. These help, and are done without where
+// they are denied:
+//
+//	s3:GetBucketObjectLockConfiguration  GetObjectLockConfiguration
+//	s3:GetObjectRetention                GetObjectRetention
+//	s3:GetObjectLegalHold                GetObjectLegalHold
+//
 // It must send bodies as they are (no aws-chunked), read them once, and retry
 // by itself what passes; see package store.
 type Client interface {
@@ -35,6 +44,9 @@ type Client interface {
 	CompleteMultipartUpload(context.Context, *s3.CompleteMultipartUploadInput, ...func(*s3.Options)) (*s3.CompleteMultipartUploadOutput, error)
 	AbortMultipartUpload(context.Context, *s3.AbortMultipartUploadInput, ...func(*s3.Options)) (*s3.AbortMultipartUploadOutput, error)
 	ListMultipartUploads(context.Context, *s3.ListMultipartUploadsInput, ...func(*s3.Options)) (*s3.ListMultipartUploadsOutput, error)
+	GetObjectLockConfiguration(context.Context, *s3.GetObjectLockConfigurationInput, ...func(*s3.Options)) (*s3.GetObjectLockConfigurationOutput, error)
+	GetObjectRetention(context.Context, *s3.GetObjectRetentionInput, ...func(*s3.Options)) (*s3.GetObjectRetentionOutput, error)
+	GetObjectLegalHold(context.Context, *s3.GetObjectLegalHoldInput, ...func(*s3.Options)) (*s3.GetObjectLegalHoldOutput, error)
 	ListParts(context.Context, *s3.ListPartsInput, ...func(*s3.Options)) (*s3.ListPartsOutput, error)
 }
 

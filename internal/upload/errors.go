@@ -29,6 +29,7 @@ const (
 	TooShort                  // the source has fewer bytes than it was to have
 	SourceChanged             // the source changed while it was read
 	Interrupted               // the context was cancelled
+	Unprotected               // stored, without the encryption or the lock that was asked for
 )
 
 // Error is an end that the engine itself saw, of a kind that is not to be found

@@ -32,8 +32,10 @@ func (t *transfer) head(ctx context.Context) (*s3.HeadObjectOutput, error) {
 // headOf looks at an object. An answer without an ETag does not come from the
 // store, and says nothing about the object.
 func (t *transfer) headOf(ctx context.Context, key string) (*s3.HeadObjectOutput, error) {
+	in := &s3.HeadObjectInput{Bucket: &t.job.Bucket, Key: &key}
+	in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = t.props.customer()
 	for try := 1; ; try++ {
-		out, err := t.u.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &t.job.Bucket, Key: &key}, t.with)
+		out, err := t.u.client.HeadObject(ctx, in, t.with)
 		if err != nil || aws.ToString(out.ETag) != "" {
 			return out, err
 		}
@@ -99,8 +101,9 @@ func (t *transfer) lookAhead(ctx context.Context, c cut) (bool, error) {
 	t.before = seen(out)
 	t.encryption(out.ServerSideEncryption, out.SSECustomerAlgorithm)
 	wasEncrypted := t.isEncrypted()
-	t.encrypted = false // by the key that was in use then
-	if wasEncrypted || !t.copies(c.size) || aws.ToInt64(out.ContentLength) != c.size || etag.Parts(t.before.etag) != c.parts() {
+	t.encrypted = t.props.isOpaque() // and not by the key that was in use then
+	t.noteEarlyDeletion(out)
+	if wasEncrypted || t.encrypted || !t.copies(c.size) || aws.ToInt64(out.ContentLength) != c.size || etag.Parts(t.before.etag) != c.parts() {
 		return false, nil
 	}
 	if err := t.learn(ctx, c); err != nil {
@@ -119,7 +122,8 @@ func (t *transfer) lookAhead(ctx context.Context, c cut) (bool, error) {
 // copies says whether an object of this size that goes up in parts is copied
 // onto itself afterwards, as far as that is known.
 func (t *transfer) copies(size int64) bool {
-	return t.o.Normalize != NormalizeOff && size <= t.o.Limits.MaxCopy && (!t.isEncrypted() || t.o.ServerMD5)
+	return t.o.Normalize != NormalizeOff && size <= t.o.Limits.MaxCopy && (!t.isEncrypted() || t.o.ServerMD5) &&
+		(!t.locked || t.o.Normalize != NormalizeAuto)
 }
 
 // createProperties are the properties of CreateMultipartUpload: without the
@@ -159,12 +163,14 @@ func (t *transfer) complete(ctx context.Context, up *upload) error {
 		MultipartUpload: &types.CompletedMultipartUpload{Parts: up.parts()},
 		MpuObjectSize:   &t.size,
 	}
+	in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = t.props.customer()
 	attempts, busy := attemptsBeforeLook, false
 	for {
 		out, err := t.u.client.CompleteMultipartUpload(withAttempts(ctx, attempts), in, t.with)
 		if err == nil {
 			t.completed = answer{etag: etag.Trim(aws.ToString(out.ETag)), version: aws.ToString(out.VersionId)}
 			t.encryption(out.ServerSideEncryption, nil)
+			t.shield.sse, t.shield.kmsKey = out.ServerSideEncryption, aws.ToString(out.SSEKMSKeyId)
 			if t.completed.etag != "" {
 				return nil
 			}

@@ -2,10 +2,7 @@ package upload
 
 import (
 	"context"
-	"maps"
-	"mime"
 	"net/http"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -15,9 +12,18 @@ import (
 	"s3up/internal/etag"
 )
 
-// finish looks at the object that was completed, gives it the MD5 as ETag where
-// that is possible, and looks again.
+// finish gives the object that was completed its MD5 as ETag where that is
+// possible, and makes sure that it is what it was to be.
 func (t *transfer) finish(ctx context.Context) error {
+	if err := t.normalize(ctx); err != nil {
+		return err
+	}
+	return t.verifyProtection(ctx)
+}
+
+// normalize looks at the object that was completed, gives it the MD5 as ETag
+// where that is possible, and looks again.
+func (t *transfer) normalize(ctx context.Context) error {
 	out, err := t.head(ctx)
 	switch {
 	case err == nil:
@@ -32,6 +38,10 @@ func (t *transfer) finish(ctx context.Context) error {
 		return err
 	}
 	now := seen(out)
+	t.original = out
+	if err := t.findLock(ctx, out); err != nil {
+		return err
+	}
 	switch t.judge(out, t.completed) {
 	case foreign:
 		return t.overwritten(now)
@@ -40,14 +50,14 @@ func (t *transfer) finish(ctx context.Context) error {
 	case isMD5:
 		t.res.Normalized = Already
 		t.result(now, ETagMD5)
-		t.lost(out)
+		t.compare(out)
 		return nil
 	case isOpaque:
 		if t.isEncrypted() && t.o.ServerMD5 && t.copies(t.size) {
 			return t.checksumCopy(ctx, out)
 		}
 		t.opaque(now)
-		t.lost(out)
+		t.compare(out)
 		return nil
 	}
 	t.result(now, ETagMultipart)
@@ -56,7 +66,7 @@ func (t *transfer) finish(ctx context.Context) error {
 		t.opaque(now)
 	case t.o.Normalize == NormalizeOff:
 		t.res.Normalized = Off
-	case isLocked(out) && t.o.Normalize == NormalizeAuto:
+	case t.locked && t.o.Normalize == NormalizeAuto:
 		t.res.Normalized, t.res.Locked = Off, true
 		t.note("the bucket locks objects: a copy would leave the version that it replaces locked as well; --normalize self copies all the same")
 	case t.size > t.o.Limits.MaxCopy:
@@ -68,14 +78,8 @@ func (t *transfer) finish(ctx context.Context) error {
 	default:
 		return t.selfCopy(ctx, out)
 	}
-	t.lost(out)
+	t.compare(out)
 	return nil
-}
-
-// isLocked says whether Object Lock keeps an object from being deleted, as far
-// as the credentials may know.
-func isLocked(out *s3.HeadObjectOutput) bool {
-	return out.ObjectLockMode != "" || out.ObjectLockLegalHoldStatus == types.ObjectLockLegalHoldStatusOn
 }
 
 // unseen is the end for credentials that may write but not read: the object was
@@ -160,7 +164,7 @@ func (t *transfer) checksumCopy(ctx context.Context, out *s3.HeadObjectOutput) e
 		t.opaque(now)
 		t.res.Normalized = ChecksumMD5
 	}
-	t.lost(after)
+	t.compare(after)
 	return nil
 }
 
@@ -204,7 +208,7 @@ func (t *transfer) afterCopy(ctx context.Context, before *s3.HeadObjectOutput, h
 	}
 	t.res.Normalized = Refused
 	t.note("the copy that gives the object its MD5 as ETag was refused (%s): the object is stored and verified, its ETag stays composite", reason(cause))
-	t.lost(before)
+	t.compare(before)
 	return nil
 }
 
@@ -223,7 +227,7 @@ func (t *transfer) verifyCopy(ctx context.Context, made answer, how Normalized, 
 		return true, t.normalized(out, how)
 	case isOpaque:
 		t.opaque(now)
-		t.lost(out)
+		t.compare(out)
 		return true, nil
 	case isComposite:
 		// A copy that gave the MD5 and is not there any more: somebody else has
@@ -237,7 +241,7 @@ func (t *transfer) verifyCopy(ctx context.Context, made answer, how Normalized, 
 			t.kept(how)
 			t.result(now, ETagMultipart)
 		}
-		t.lost(out)
+		t.compare(out)
 		return true, nil
 	}
 	return false, t.overwritten(now)
@@ -258,43 +262,12 @@ func (t *transfer) normalized(out *s3.HeadObjectOutput, how Normalized) error {
 	t.res.Normalized = how
 	t.result(now, ETagMD5)
 	if old := t.completed.version; old != "" && now.version != "" && now.version != old {
-		t.note("the bucket keeps versions: the multipart version %s stays behind as a noncurrent one", old)
+		locked := ""
+		if t.locked || out.ObjectLockMode != "" || t.props.locks() {
+			locked = ", and is locked as the object is"
+		}
+		t.note("the bucket keeps versions: the multipart version %s stays behind as a noncurrent one%s", old, locked)
 	}
-	t.lost(out)
+	t.compare(out)
 	return nil
-}
-
-// lost notes the properties that were asked for and that the object does not
-// have.
-func (t *transfer) lost(out *s3.HeadObjectOutput) {
-	if c := string(out.StorageClass); t.props.StorageClass != "" && c != string(t.props.StorageClass) &&
-		!(c == "" && t.props.StorageClass == "STANDARD") {
-		if c == "" {
-			c = "STANDARD"
-		}
-		t.note("the storage class is %s, not %s", c, t.props.StorageClass)
-	}
-	if got := aws.ToString(out.ContentType); got != t.props.ContentType {
-		t.note("the store has %q as content type, not %q", got, t.props.ContentType)
-	}
-	if got := aws.ToString(out.CacheControl); got != t.props.CacheControl {
-		t.note("the store has %q as cache control, not %q", got, t.props.CacheControl)
-	}
-	if !maps.Equal(readable(out.Metadata), readable(t.props.Metadata)) {
-		t.note("the store has other metadata than was asked for")
-	}
-}
-
-// readable makes metadata comparable: stores give names in any case, and values
-// that are not ASCII as RFC 2047 has them.
-func readable(metadata map[string]string) map[string]string {
-	words := mime.WordDecoder{}
-	m := make(map[string]string, len(metadata))
-	for name, value := range metadata {
-		if decoded, err := words.DecodeHeader(value); err == nil {
-			value = decoded
-		}
-		m[strings.ToLower(name)] = strings.TrimSpace(value)
-	}
-	return m
 }

@@ -42,7 +42,8 @@ type transfer struct {
 	composite string
 
 	mu        sync.Mutex // guards res.Notes and what follows
-	encrypted bool       // an answer said KMS or SSE-C: no ETag is an MD5
+	shield    shield     // of the object, as the last answer about it said
+	encrypted bool       // KMS or SSE-C was asked for, or an answer said it: no ETag is an MD5
 
 	before    answer // what stood under the key when the upload began
 	completed answer // of PutObject or CompleteMultipartUpload
@@ -50,6 +51,10 @@ type transfer struct {
 	blind     bool   // the object may not be looked at
 	gone      string // the id of an upload that is no more, even if it is listed
 	partTags  string // the composite of the ETags that the store gave the parts
+
+	original *s3.HeadObjectOutput // the object as HEAD showed it before any copy
+	shown    *s3.HeadObjectOutput // the object as HEAD showed it in the end
+	locked   bool                 // a lock was asked for, or is known: a copy leaves a locked version behind
 }
 
 // An answer is what a call said about the object that it made.
@@ -170,15 +175,18 @@ func (e *partError) Unwrap() error { return e.err }
 
 func (t *transfer) uploadPart(ctx context.Context, up *upload, p *part) error {
 	body := &counted{t: t, part: p, body: p.open()}
+	algorithm, key, keyMD5 := t.props.customer()
 	for try := 1; ; try++ {
 		body.rewind()
 		out, err := t.u.client.UploadPart(ctx, &s3.UploadPartInput{
 			Bucket: &t.job.Bucket, Key: &t.job.Key, UploadId: &up.id,
 			PartNumber: aws.Int32(int32(p.number)), Body: body, ContentLength: &p.size,
-			ContentMD5: aws.String(p.md5.Base64()),
+			ContentMD5:           aws.String(p.md5.Base64()),
+			SSECustomerAlgorithm: algorithm, SSECustomerKey: key, SSECustomerKeyMD5: keyMD5,
 		}, t.with)
 		if err == nil {
 			t.encryption(out.ServerSideEncryption, out.SSECustomerAlgorithm)
+			t.sawCustomerKey(aws.ToString(out.SSECustomerKeyMD5))
 			tag := etag.Trim(aws.ToString(out.ETag))
 			switch {
 			case t.judgePart(up, p, tag, try):
@@ -321,7 +329,10 @@ func (t *transfer) put(ctx context.Context, p *part) error {
 	}
 	err = t.putObject(ctx, p)
 	slot.release(err == nil)
-	return err
+	if err != nil {
+		return err
+	}
+	return t.verifyProtection(ctx)
 }
 
 // greetFrom is the size from which on an object is not sent to a store that was
@@ -354,6 +365,7 @@ func (t *transfer) putObject(ctx context.Context, p *part) error {
 		out, err := t.u.client.PutObject(ctx, in, t.with)
 		if err == nil {
 			t.encryption(out.ServerSideEncryption, out.SSECustomerAlgorithm)
+			t.shield = shield{out.ServerSideEncryption, aws.ToString(out.SSEKMSKeyId), aws.ToString(out.SSECustomerKeyMD5)}
 			done, err := t.verifyPut(ctx, answer{etag: etag.Trim(aws.ToString(out.ETag)), version: aws.ToString(out.VersionId)}, try)
 			if done || err != nil {
 				return err
@@ -376,6 +388,14 @@ func (t *transfer) encryption(sse types.ServerSideEncryption, customer *string) 
 		t.encrypted = true
 		t.mu.Unlock()
 	}
+}
+
+// sawCustomerKey notes which key of one's own a part was encrypted with: the
+// answer to Complete does not say it.
+func (t *transfer) sawCustomerKey(sum string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.shield.customer = sum
 }
 
 func (t *transfer) isEncrypted() bool {

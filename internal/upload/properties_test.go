@@ -41,9 +41,9 @@ func TestStorageClass(t *testing.T) {
 		"staged":             {size: 3 * KiB, change: normalize(upload.NormalizeStaged), normalized: upload.StagedCopy, stored: "STANDARD_IA"},
 		"the copy keeps -N":  {size: 3 * KiB, quirks: s3test.Quirks{CopyKeepsETag: true}, normalized: upload.Kept, copy: "STANDARD_IA", stored: "STANDARD_IA", notes: []string{"keeps the composite ETag"}},
 		"it is not known":    {size: 3 * KiB, quirks: s3test.Quirks{StorageClassRefused: true}, normalized: upload.SelfCopy, copy: "STANDARD_IA", stored: "STANDARD", notes: []string{"does not know the storage class STANDARD_IA"}},
-		"it is ignored":      {size: 3 * KiB, quirks: s3test.Quirks{StorageClassIgnored: true}, normalized: upload.SelfCopy, copy: "STANDARD_IA", stored: "STANDARD", notes: []string{"the storage class is STANDARD, not STANDARD_IA"}},
-		"a copy is refused":  {size: 3 * KiB, quirks: s3test.Quirks{CopyRefused: 501}, normalized: upload.Refused, copy: "STANDARD_IA", stored: "STANDARD", notes: []string{"refused (501 NotImplemented)", "the storage class is STANDARD, not STANDARD_IA"}},
-		"the MD5 is there":   {size: 3 * KiB, quirks: s3test.Quirks{PlainETag: true}, normalized: upload.Already, copy: "no such request", stored: "STANDARD", notes: []string{"the storage class is STANDARD, not STANDARD_IA"}},
+		"it is ignored":      {size: 3 * KiB, quirks: s3test.Quirks{StorageClassIgnored: true}, normalized: upload.SelfCopy, copy: "STANDARD_IA", stored: "STANDARD", notes: []string{`the storage class is "STANDARD", not "STANDARD_IA"`}},
+		"a copy is refused":  {size: 3 * KiB, quirks: s3test.Quirks{CopyRefused: 501}, normalized: upload.Refused, copy: "STANDARD_IA", stored: "STANDARD", notes: []string{"refused (501 NotImplemented)", `the storage class is "STANDARD", not "STANDARD_IA"`}},
+		"the MD5 is there":   {size: 3 * KiB, quirks: s3test.Quirks{PlainETag: true}, normalized: upload.Already, copy: "no such request", stored: "STANDARD", notes: []string{`the storage class is "STANDARD", not "STANDARD_IA"`}},
 		"the bucket has KMS": {size: 3 * KiB, quirks: s3test.Quirks{KMSByDefault: true}, normalized: upload.Opaque, copy: "no such request", stored: "STANDARD_IA", streams: true},
 	} {
 		for _, kind := range sources {

@@ -119,9 +119,12 @@ func (t *transfer) staged(ctx context.Context, out *s3.HeadObjectOutput) error {
 	there := &s3.CopyObjectInput{
 		Bucket: &t.job.Bucket, Key: &key,
 		CopySource: copySource(t.job.Bucket, t.job.Key), CopySourceIfMatch: out.ETag,
-		MetadataDirective: types.MetadataDirectiveReplace,
-		ContentType:       optional(t.props.ContentType),
-		Metadata:          map[string]string{stagingMark: short(t.job.Key)},
+	}
+	bare := t.props.encryption()
+	bare.ContentType, bare.Metadata = t.props.ContentType, map[string]string{stagingMark: short(t.job.Key)}
+	bare.copy(there)
+	if len(t.props.Tags) > 0 {
+		there.TaggingDirective = types.TaggingDirectiveReplace
 	}
 	defer t.unstage(ctx, key)
 	var staged *s3.HeadObjectOutput
@@ -139,7 +142,7 @@ func (t *transfer) staged(ctx context.Context, out *s3.HeadObjectOutput) error {
 	}
 	if t.judge(staged, answer{}) != isMD5 {
 		t.kept(StagedCopy)
-		t.lost(out)
+		t.compare(out)
 		return nil
 	}
 	out, err := t.head(ctx)

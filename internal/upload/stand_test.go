@@ -82,6 +82,9 @@ func newStand(t testing.TB, o s3test.Options, change ...func(*store.Config)) *st
 	st := &stand{Server: s3test.New(t, o), bucket: "b", part: o.MinPartSize}
 	st.CreateBucket(st.bucket)
 	st.client = st.Server.Client()
+	if o.TLS {
+		change = append(change, func(c *store.Config) { c.CABundle = st.CAFile() })
+	}
 	st.store = openStore(t, st.URL(), change...)
 	return st
 }

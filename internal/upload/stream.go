@@ -320,8 +320,12 @@ func (t *transfer) streamParts(ctx context.Context, s *stream, c streamCut) erro
 	if err := t.mayStage(ctx); err != nil {
 		return err
 	}
+	if err := t.foresee(ctx); err != nil {
+		return err
+	}
 	if out, err := t.head(ctx); err == nil {
 		t.before = seen(out)
+		t.noteEarlyDeletion(out)
 	}
 	up, err := t.beginStream(ctx, s, &c)
 	if err != nil {
@@ -363,9 +367,10 @@ func (t *transfer) beginStream(ctx context.Context, s *stream, c *streamCut) (*u
 	}
 	var best *found
 	var bestPart int64
+	may := t.mayResume(t.o.ExpectedSize)
 	for _, f := range all {
 		part, ok := inferStream(f.parts)
-		if !ok || t.o.NoResume || !t.hasClass(f) || part%s.memory.unit != 0 || part < t.o.Limits.MinPart || part > c.largest ||
+		if !ok || !may || !t.hasClass(f) || part%s.memory.unit != 0 || part < t.o.Limits.MinPart || part > c.largest ||
 			best != nil && f.bytes() <= best.bytes() {
 			continue
 		}

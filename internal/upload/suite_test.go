@@ -125,7 +125,7 @@ func etagKind(n upload.Normalized) upload.ETagKind {
 	switch n {
 	case upload.Kept, upload.Off, upload.TooLarge, upload.Refused:
 		return upload.ETagMultipart
-	case upload.Opaque:
+	case upload.Opaque, upload.ChecksumMD5:
 		return upload.ETagOpaque
 	}
 	return upload.ETagMD5

@@ -106,7 +106,7 @@ func (t *transfer) begin(ctx context.Context, c cut) (*upload, error) {
 		return nil, err
 	}
 	var up *upload
-	if !t.o.NoResume {
+	if t.mayResume(c.size) {
 		if up, err = t.choose(ctx, all, c); err != nil {
 			return nil, err
 		}
@@ -446,7 +446,7 @@ func (t *transfer) leave(ctx context.Context, up *upload, cause error) {
 
 // canResume says whether a later run will know the parts again.
 func (t *transfer) canResume() bool {
-	return t.src.size >= 0 && t.u.knowsMD5(t.job.Bucket) && !t.isEncrypted()
+	return t.src.size >= 0 && t.u.knowsMD5(t.job.Bucket) && !t.isEncrypted() && t.mayResume(t.src.size)
 }
 
 // keeps decides whether what was sent is worth keeping: a later run must be able

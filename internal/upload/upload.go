@@ -11,7 +11,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"s3up/internal/contenttype"
 	"s3up/internal/etag"
 )
 
@@ -91,7 +90,9 @@ type Uploader struct {
 	slots   *slots
 	hashing chan struct{} // held while a part is read and hashed
 	stream  chan struct{} // held by the one stream that is under way
-	greeted atomic.Bool   // the store has been asked something
+	asking  chan struct{} // held by who asks for a bucket's locks, and guards locks
+	locks   map[string]bool
+	greeted atomic.Bool // the store has been asked something
 
 	mu       sync.Mutex
 	opaque   map[string]bool // buckets that have answered twice with another ETag
@@ -128,6 +129,8 @@ func New(client Client, o Options) (*Uploader, error) {
 		slots:    newSlots(o.Slots, o.Limit),
 		hashing:  make(chan struct{}, max(2, runtime.GOMAXPROCS(0))),
 		stream:   make(chan struct{}, 1),
+		asking:   make(chan struct{}, 1),
+		locks:    make(map[string]bool),
 		opaque:   make(map[string]bool),
 		md5ETags: make(map[string]bool),
 	}, nil
@@ -155,8 +158,9 @@ type Job struct {
 type Status string
 
 const (
-	Uploaded Status = "uploaded"
-	Failed   Status = "failed"
+	Uploaded    Status = "uploaded"
+	Failed      Status = "failed"
+	WouldUpload Status = "would-upload" // a dry run
 )
 
 // ETagKind says what the ETag of an object is.
@@ -252,6 +256,7 @@ const changes = 5
 func (u *Uploader) transfer(job *Job) *transfer {
 	return &transfer{
 		u: u, o: &u.o, job: job, src: job.Source, props: job.Properties, counter: new(counter),
+		encrypted: job.Properties.isOpaque(), locked: job.Properties.locks(),
 		res: &Result{Job: job, Size: job.Source.size, Status: Failed},
 	}
 }
@@ -276,6 +281,9 @@ func (t *transfer) again() *transfer {
 
 // run sends the source in one piece or in parts, and sees to the object's ETag.
 func (t *transfer) run(ctx context.Context) error {
+	if err := t.props.Check(); err != nil {
+		return err
+	}
 	if t.src.size < 0 {
 		if err := take(ctx, t.u.stream); err != nil {
 			return err
@@ -287,15 +295,8 @@ func (t *transfer) run(ctx context.Context) error {
 		}
 		return err
 	}
-	if err := t.tooShort(t.src.size); err != nil {
+	if err := t.lookAtSource(); err != nil {
 		return err
-	}
-	if t.props.ContentType == "" {
-		sample, err := t.src.sample()
-		if err != nil {
-			return err
-		}
-		t.props.ContentType = contenttype.Detect(t.src.name, t.job.Key, sample)
 	}
 	if t.src.size <= t.o.Threshold {
 		return t.runPut(ctx)
@@ -339,6 +340,9 @@ func (t *transfer) runParts(ctx context.Context, c cut) error {
 		return err
 	}
 	if err := t.mayStage(ctx); err != nil {
+		return err
+	}
+	if err := t.foresee(ctx); err != nil {
 		return err
 	}
 	there, err := t.lookAhead(ctx, c)
