@@ -55,13 +55,14 @@ func TestAnotherUser(t *testing.T) {
 		args   []string
 		home   string // "": none
 		code   int
-		stderr string   // its only line; "": none
+		stderr string   // its lines; "": none
 		keys   []string // what is stored
 	}{
 		{name: "a file that may not be read", args: []string{"secret", "s3://b/secret"}, code: exitAccess,
 			stderr: "s3up: upload secret to s3://b/secret: the file may not be read; check its permissions"},
 		{name: "one of two that may not be read: none is begun", args: []string{"secret", "file", "s3://b/"}, code: exitAccess,
-			stderr: "s3up: upload secret to s3://b/secret: the file may not be read; check its permissions"},
+			stderr: "s3up: upload secret to s3://b/secret: the file may not be read; check its permissions\n" +
+				"s3up: nothing was sent: 1 of 2 files cannot be uploaded"},
 		{name: "a folder that may not be written to, and no HOME", args: []string{"file", "s3://b/file"}, keys: []string{"file"}},
 		{name: "a lock that may not be made", args: []string{"--lock", "lock", "file", "s3://b/file"}, code: exitUsage,
 			stderr: "s3up: --lock lock: permission denied; it must be a file that can be written"},
