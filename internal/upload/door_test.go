@@ -16,7 +16,7 @@ type door struct {
 	addr  string // of the door
 	reset bool   // while it is shut, connections are taken and reset, rather than refused
 
-	mu    sync.Mutex
+	mu    sync.RWMutex
 	shut  bool
 	ln    net.Listener
 	conns map[net.Conn]bool // of clients
@@ -100,6 +100,24 @@ func (d *door) serve(ln net.Listener) {
 	}
 }
 
+// A doorConn is a connection to the server behind a door.
+type doorConn struct {
+	net.Conn
+	d *door
+}
+
+// Write gives bytes of a client to the server, none once the door is shut: while
+// connections are cut one after the other, the next attempt may find another that
+// is still there.
+func (c doorConn) Write(b []byte) (int, error) {
+	c.d.mu.RLock()
+	defer c.d.mu.RUnlock()
+	if c.d.shut {
+		return 0, net.ErrClosed
+	}
+	return c.Conn.Write(b)
+}
+
 // pass carries bytes until either side ends.
 func (d *door) pass(conn net.Conn) {
 	defer conn.Close()
@@ -111,6 +129,6 @@ func (d *door) pass(conn net.Conn) {
 		io.Copy(conn, server)
 		conn.Close()
 	})
-	io.Copy(server, conn)
+	io.Copy(doorConn{server, d}, conn)
 	server.Close()
 }
