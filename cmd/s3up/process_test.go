@@ -97,7 +97,7 @@ func cmdFinish(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // cmdMemory checks how much memory the last program that finish waited for had
-// at most, in MiB. It says nothing under the race detector.
+// at most, in MiB.
 //
 //	memory MIB
 func cmdMemory(ts *testscript.TestScript, _ bool, args []string) {

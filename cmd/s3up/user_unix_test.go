@@ -113,7 +113,7 @@ func TestAnotherUser(t *testing.T) {
 // copyProgram copies the test binary, which is the program by its name, to where
 // everybody may run it.
 func copyProgram(to string) error {
-	self, err := os.Executable()
+	self, err := exec.LookPath("s3up")
 	if err != nil {
 		return err
 	}
