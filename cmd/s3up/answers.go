@@ -83,6 +83,9 @@ func aboutAnswer(err error, f facts) (problem, bool) {
 		// The code stands for many things; of those this is the one at hand.
 		a.exit, a.why, a.hint, ok = exitUsage, "the store does not take the request{saying}", "--object-lock-mode and --legal-hold need a bucket with Object Lock", true
 	}
+	if c := store.Code(err); !ok && f.sums && makesObject(err) && (c == "InvalidRequest" || c == "InvalidArgument") {
+		a.exit, a.why, a.hint, ok = exitUsage, "the store does not take {operation} with --checksum{saying}", "leave that out", true
+	}
 	if !ok {
 		return problem{}, false
 	}

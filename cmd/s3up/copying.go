@@ -47,7 +47,7 @@ func (p *program) cp(o cpOptions) (int, error) {
 		program: p, o: o, start: time.Now(),
 		out: &output{stdout: p.stdout, stderr: p.stderr, quiet: o.quiet},
 		facts: facts{bucket: o.bucket, region: o.store.Region, again: shellLine(p.argv), given: o.given(), extra: o.extraPermissions(), asked: o.askedFor(),
-			locks: o.properties.LockMode != "" || o.properties.LegalHold},
+			locks: o.properties.LockMode != "" || o.properties.LegalHold, sums: o.upload.Checksum == upload.SumCRC64NVME},
 		exits: make(map[int]int),
 	}
 	if len(wrong) > 0 {

@@ -78,6 +78,8 @@ func newCpOptions(c *cli.Context) (cpOptions, error) {
 			StaleAfter:   v.duration("stale-after", defaultStale, 0),
 			OnFailure:    upload.OnFailure(v.choice("on-failure", "auto", "keep", "abort")),
 			Normalize:    upload.Normalize(v.choice("normalize", "auto", "self", "staged", "off")),
+			Checksum:     upload.Checksum(v.choice("checksum", "auto", "none", "crc64nvme", "md5")),
+			StoreMD5:     c.Bool("store-md5"),
 		},
 		properties: upload.Properties{
 			StorageClass: types.StorageClass(v.word("storage-class", "a storage class, such as STANDARD_IA")),

@@ -81,6 +81,7 @@ type facts struct {
 	given     map[string]string // flags by what a store.ConfigError calls their values
 	extra     []string          // permissions that the properties need beside s3:PutObject
 	locks     bool              // Object Lock was asked for
+	sums      bool              // a checksum was
 	asked     []string          // flags for what not every store does
 	again     string            // the command line that was typed
 	resumable bool              // what was sent is kept

@@ -37,6 +37,11 @@ type fileLine struct {
 	UploadsAborted int            `json:"uploads_aborted"`
 	DurationMS     int64          `json:"duration_ms"`
 
+	// The store's checksum of all bytes, in base64, which is that of the bytes that
+	// were read.
+	Checksum          string `json:"checksum,omitempty"`
+	ChecksumAlgorithm string `json:"checksum_algorithm,omitempty"`
+
 	Locked    bool     `json:"locked,omitempty"` // and not copied for that reason
 	Notes     []string `json:"notes,omitempty"`
 	Resumable bool     `json:"resumable,omitempty"` // failed, and the same command goes on with what was sent
@@ -75,6 +80,7 @@ func newFileLine(t *task, r *upload.Result, p *problem) fileLine {
 		VersionID: r.VersionID, ContentType: r.ContentType,
 		Parts: r.Parts, PartSize: r.PartSize, PartsResumed: r.PartsResumed, BytesSent: r.BytesSent,
 		Requests: r.Requests, UploadsAborted: r.UploadsAborted, DurationMS: r.Duration.Milliseconds(),
+		Checksum: r.Checksum, ChecksumAlgorithm: r.ChecksumAlgorithm,
 		Locked: r.Locked, Notes: r.Notes, Resumable: r.Resumable,
 	}
 	if r.Size >= 0 {

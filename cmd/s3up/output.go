@@ -87,7 +87,11 @@ func etagWords(r *upload.Result) string {
 	if r.ETagKind == upload.ETagMD5 {
 		return fmt.Sprintf("ETag %s = MD5%s", r.ETag, ways[r.Normalized])
 	}
-	return fmt.Sprintf("MD5 %s, ETag %s: %s", r.MD5, clip(r.ETag), whyNotMD5(r))
+	words := fmt.Sprintf("MD5 %s, ETag %s: %s", r.MD5, clip(r.ETag), whyNotMD5(r))
+	if r.ChecksumAlgorithm == "CRC64NVME" {
+		words += "; its CRC64NVME at the store is right"
+	}
+	return words
 }
 
 var ways = map[upload.Normalized]string{

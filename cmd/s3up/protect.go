@@ -259,6 +259,7 @@ func (o *cpOptions) askedFor() []string {
 		{p.CustomerKey != nil, "a key of your own (SSE-C)"},
 		{p.LockMode != "", "--object-lock-mode"},
 		{p.LegalHold, "--legal-hold"},
+		{o.upload.Checksum == upload.SumCRC64NVME, "--checksum"},
 	} {
 		if flag.given {
 			all = append(all, flag.name)

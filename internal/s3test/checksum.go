@@ -63,6 +63,31 @@ func checksumOf(h http.Header) (checksum, error) {
 	return found, nil
 }
 
+// refuseChecksum is the answer of a store that knows no checksums.
+func (c *call) refuseChecksum(asked bool) error {
+	if !asked || c.q.ChecksumsRefused == 0 {
+		return nil
+	}
+	return refusal(c.q.ChecksumsRefused)
+}
+
+// checkPartSum checks before a part's body is read that it brings the checksum
+// for which its upload was created: a header, or a trailer.
+func (c *call) checkPartSum(u *upload) error {
+	given, err := checksumOf(c.h)
+	if err != nil {
+		return err
+	}
+	name := given.algorithm
+	if trailer, ok := strings.CutPrefix(strings.ToLower(c.h.Get("X-Amz-Trailer")), "x-amz-checksum-"); ok && name == "" {
+		name = trailer
+	}
+	if name == "" && u.algorithm != "" && !c.q.PartChecksumsNotOnComplete {
+		return fail("InvalidRequest", "Checksum Type mismatch occurred, expected checksum Type: %s, actual checksum Type: null", u.algorithm)
+	}
+	return nil
+}
+
 // wholeChecksum computes the checksum of a body; empty if the bytes are gone.
 func wholeChecksum(b blob, algorithm string) checksum {
 	k := checksum{algorithm: algorithm, full: true}

@@ -345,6 +345,11 @@ func listParts(c *call) (*answer, error) {
 		if err != nil {
 			return err
 		}
+		if u.algorithm != "" {
+			if err := c.checkCustomerKey(u.enc, "X-Amz-Server-Side-Encryption"); err != nil {
+				return err
+			}
+		}
 		x.StorageClass = u.class
 		if u.algorithm != "" {
 			x.ChecksumAlgorithm, x.ChecksumType = strings.ToUpper(u.algorithm), checksum{full: u.full}.kind()

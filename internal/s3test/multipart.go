@@ -29,6 +29,12 @@ func createMultipartUpload(c *call) (*answer, error) {
 	u := &upload{props: p, key: c.key, initiated: c.s.o.Now(), parts: map[int]*part{}}
 	u.algorithm = strings.ToLower(c.h.Get("X-Amz-Checksum-Algorithm"))
 	kind := c.h.Get("X-Amz-Checksum-Type")
+	if err := c.refuseChecksum(u.algorithm != ""); err != nil {
+		return nil, err
+	}
+	if c.q.ChecksumsIgnored {
+		u.algorithm = ""
+	}
 	u.full = kind == "FULL_OBJECT" || kind == "" && u.algorithm == "crc64nvme"
 	switch {
 	case u.algorithm != "" && algorithms[u.algorithm] == nil:
@@ -102,6 +108,9 @@ func uploadPart(c *call) (*answer, error) {
 		return nil, err
 	}
 	if err := c.checkLockBody(u.lock.mode != "" || u.lock.hold); err != nil {
+		return nil, err
+	}
+	if err := c.checkPartSum(u); err != nil {
 		return nil, err
 	}
 	got, err := c.receive(c.s.o.MaxPutSize, u.algorithm, false)
@@ -346,13 +355,16 @@ func (c *call) completeChecksum(u *upload, parts []*part, body blob) (checksum, 
 		return checksum{}, nil
 	}
 	given := c.h.Get("X-Amz-Checksum-" + u.algorithm)
+	if kind := c.h.Get("X-Amz-Checksum-Type"); kind != "" && kind != (checksum{full: u.full}).kind() {
+		return checksum{}, fail("InvalidRequest", "The upload was created using the %s checksum mode. The complete request must use the same checksum mode.", checksum{full: u.full}.kind())
+	}
 	sum := compositeChecksum(parts, u.algorithm)
 	if u.full {
 		if sum = wholeChecksum(body, u.algorithm); sum.value == "" {
 			sum.value = given
 		}
 	}
-	if given != "" && given != sum.value {
+	if given != "" && given != sum.value && !c.q.CompleteIgnoresChecksum {
 		return sum, fail("BadDigest", "The %s you specified did not match the calculated checksum.", strings.ToUpper(u.algorithm))
 	}
 	return sum, nil

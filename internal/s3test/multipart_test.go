@@ -196,7 +196,7 @@ func TestChecksums(t *testing.T) {
 		return aws.String(base64Of(sum))
 	}
 	// CRC64NVME is of the whole object.
-	upload := func(whole *string) error {
+	upload := func(whole *string, kind types.ChecksumType) error {
 		id := w.create("k", func(in *s3.CreateMultipartUploadInput) {
 			in.ChecksumAlgorithm, in.ChecksumType = "CRC64NVME", "FULL_OBJECT"
 		})
@@ -210,14 +210,21 @@ func TestChecksums(t *testing.T) {
 			t.Errorf("ListParts: %+v", listed)
 		}
 		_, err := w.complete("k", id, parts, func(in *s3.CompleteMultipartUploadInput) {
-			in.ChecksumCRC64NVME, in.ChecksumType = whole, "FULL_OBJECT"
+			in.ChecksumCRC64NVME, in.ChecksumType = whole, kind
 		})
 		return err
 	}
-	if err := upload(crc("wrong")); code(err) != "BadDigest" {
+	if err := upload(crc("wrong"), "FULL_OBJECT"); code(err) != "BadDigest" {
 		t.Errorf("wrong whole checksum: %v", err)
 	}
-	if err := upload(crc(p1 + p2)); err != nil {
+	if err := upload(crc(p1+p2), "COMPOSITE"); code(err) != "InvalidRequest" {
+		t.Errorf("a checksum of another kind than the upload's: %v", err)
+	}
+	bare := w.create("k", func(in *s3.CreateMultipartUploadInput) { in.ChecksumAlgorithm = "CRC64NVME" })
+	if _, err := w.part("k", bare, 1, p1); code(err) != "InvalidRequest" {
+		t.Errorf("a part without the upload's checksum: %v", err)
+	}
+	if err := upload(crc(p1+p2), "FULL_OBJECT"); err != nil {
 		t.Error(err)
 	}
 	head := must(w.head("k", func(in *s3.HeadObjectInput) { in.ChecksumMode = "ENABLED" }))(t)

@@ -207,8 +207,14 @@ func putObject(c *call) (*answer, error) {
 		return nil, err
 	}
 	got, err := c.receive(c.s.o.MaxPutSize, "", false)
+	if err == nil {
+		err = c.refuseChecksum(got.sum.algorithm != "")
+	}
 	if err != nil {
 		return nil, err
+	}
+	if c.q.ChecksumsIgnored {
+		got.sum = checksum{}
 	}
 	seg := c.corrupt(got.seg)
 	v := &version{props: p, body: blob{seg}, sum: got.sum, modified: c.s.o.Now()}
@@ -301,6 +307,9 @@ func getObject(c *call) (*answer, error) {
 	}
 	v.enc.answer(h)
 	if c.h.Get("X-Amz-Checksum-Mode") == "ENABLED" {
+		if strings.HasPrefix(v.enc.mode, "aws:kms") && c.q.denies("kms:Decrypt") {
+			return nil, fail("AccessDenied")
+		}
 		v.sum.answer(h)
 	}
 	size := v.body.size()

@@ -147,6 +147,10 @@ type Quirks struct {
 	PutIgnoresConditions       bool // s3rver
 	PartChecksumsNotOnComplete bool // checksums of parts are not required in Complete: gofakes3, Ceph
 
+	ChecksumsIgnored        bool // x-amz-checksum-* are not looked at and not kept, and no answer tells of them: older Ceph, gateways
+	ChecksumsRefused        int  // asking for a checksum: 501 or 400, older gateways
+	CompleteIgnoresChecksum bool // that of the whole is not compared: gateways
+
 	// Buckets
 
 	Versioned           bool // every bucket has versioning on

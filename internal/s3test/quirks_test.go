@@ -278,6 +278,15 @@ var quirkTests = map[string]struct {
 		_, err := w.complete("k", id, []types.CompletedPart{{PartNumber: aws.Int32(1), ETag: out.ETag}})
 		return code(err)
 	}, "InvalidRequest", "ok"},
+	"checksums-ignored": {"", putAndCreateChecksummed, "BadDigest CRC64NVME", "ok "},
+	"checksums-refused": {"400", putAndCreateChecksummed, "BadDigest CRC64NVME", "BadDigest InvalidRequest"},
+	"complete-ignores-checksum": {"", func(w *world) string {
+		id := w.create("k", func(in *s3.CreateMultipartUploadInput) { in.ChecksumAlgorithm = "CRC64NVME" })
+		out := must(w.part("k", id, 1, p1, func(in *s3.UploadPartInput) { in.ChecksumAlgorithm = "CRC64NVME" }))(w.t)
+		_, err := w.complete("k", id, []types.CompletedPart{{PartNumber: aws.Int32(1), ETag: out.ETag}},
+			func(in *s3.CompleteMultipartUploadInput) { in.ChecksumCRC64NVME = aws.String("AAAAAAAAAAA=") })
+		return code(err)
+	}, "BadDigest", "ok"},
 
 	"versioned": {"", func(w *world) string {
 		return fmt.Sprint(must(w.put("k", "x"))(w.t).VersionId != nil)
@@ -327,6 +336,18 @@ func selfCopyChecksummed(w *world) string {
 		seen = append(seen, kind(w.mustHead("k").ETag, p1))
 	}
 	return strings.Join(seen, " ")
+}
+
+// putAndCreateChecksummed shows what becomes of a wrong checksum, and of one that
+// is asked for.
+func putAndCreateChecksummed(w *world) string {
+	_, put := w.put("k", "x", func(in *s3.PutObjectInput) { in.ChecksumCRC64NVME = aws.String("AAAAAAAAAAA=") })
+	out, err := w.Client().CreateMultipartUpload(w.t.Context(), &s3.CreateMultipartUploadInput{
+		Bucket: bucket, Key: aws.String("k"), ChecksumAlgorithm: "CRC64NVME"})
+	if err != nil {
+		return code(put) + " " + code(err)
+	}
+	return code(put) + " " + string(out.ChecksumAlgorithm)
 }
 
 func selfCopyCode(w *world) string {

@@ -34,8 +34,16 @@ func (t *transfer) head(ctx context.Context) (*s3.HeadObjectOutput, error) {
 func (t *transfer) headOf(ctx context.Context, key string) (*s3.HeadObjectOutput, error) {
 	in := &s3.HeadObjectInput{Bucket: &t.job.Bucket, Key: &key}
 	in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = t.props.customer()
+	if t.looksAtSums() {
+		in.ChecksumMode = types.ChecksumModeEnabled
+	}
 	for try := 1; ; try++ {
 		out, err := t.u.client.HeadObject(ctx, in, t.with)
+		if in.ChecksumMode != "" && status(err) == http.StatusForbidden {
+			// Under KMS, only those who may decrypt see checksums.
+			t.hidden, in.ChecksumMode = true, ""
+			continue
+		}
 		if err != nil || aws.ToString(out.ETag) != "" {
 			return out, err
 		}
@@ -80,6 +88,8 @@ func (t *transfer) judge(out *s3.HeadObjectOutput, call answer) verdict {
 		return isWrong
 	case ours:
 		return isOpaque
+	case sized && t.crc != "" && shownSums(out).crc == t.crc && (t.isEncrypted() || !t.u.knowsMD5(t.job.Bucket)):
+		return isOpaque
 	case sized && now.etag != "" && now.etag == t.partTags && (t.isEncrypted() || !t.u.knowsMD5(t.job.Bucket)):
 		return isOpaque
 	}
@@ -103,9 +113,13 @@ func (t *transfer) lookAhead(ctx context.Context, c cut) (bool, error) {
 	wasEncrypted := t.isEncrypted()
 	t.encrypted = t.props.isOpaque() // and not by the key that was in use then
 	t.noteEarlyDeletion(out)
+	if wasEncrypted && shownSums(out).crc != "" && t.asksMD5() && t.props.CustomerKey == nil {
+		return t.lookAheadBySum(ctx, out, c)
+	}
 	if wasEncrypted || t.encrypted || !t.copies(c.size) || aws.ToInt64(out.ContentLength) != c.size || etag.Parts(t.before.etag) != c.parts() {
 		return false, nil
 	}
+	t.crcs = t.sendsCRC(c.size)
 	if err := t.learn(ctx, c); err != nil {
 		return false, err
 	}
@@ -119,10 +133,27 @@ func (t *transfer) lookAhead(ctx context.Context, c cut) (bool, error) {
 	return true, nil
 }
 
+// lookAheadBySum is lookAhead where ETags tell nothing: the checksum does, and the
+// copy that follows proves it.
+func (t *transfer) lookAheadBySum(ctx context.Context, out *s3.HeadObjectOutput, c cut) (bool, error) {
+	if !t.copies(c.size) || aws.ToInt64(out.ContentLength) != c.size || etag.Parts(t.before.etag) != c.parts() {
+		return false, nil
+	}
+	t.crcs = true
+	if err := t.learn(ctx, c); err != nil || shownSums(out).crc != t.crc {
+		return false, err
+	}
+	t.encrypted = true
+	t.completed = t.before
+	t.res.PartsResumed = c.parts()
+	t.tell(Resumed, c.size)
+	return true, nil
+}
+
 // copies says whether an object of this size that goes up in parts is copied
 // onto itself afterwards, as far as that is known.
 func (t *transfer) copies(size int64) bool {
-	return t.o.Normalize != NormalizeOff && size <= t.o.Limits.MaxCopy && (!t.isEncrypted() || t.o.ServerMD5) &&
+	return t.o.Normalize != NormalizeOff && size <= t.o.Limits.MaxCopy && (!t.isEncrypted() || t.asksMD5()) &&
 		(!t.locked || t.o.Normalize != NormalizeAuto)
 }
 
@@ -163,6 +194,9 @@ func (t *transfer) complete(ctx context.Context, up *upload) error {
 		MultipartUpload: &types.CompletedMultipartUpload{Parts: up.parts()},
 		MpuObjectSize:   &t.size,
 	}
+	if up.sums {
+		in.ChecksumCRC64NVME, in.ChecksumType = &t.crc, types.ChecksumTypeFullObject
+	}
 	in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = t.props.customer()
 	attempts, busy := attemptsBeforeLook, false
 	for {
@@ -170,6 +204,7 @@ func (t *transfer) complete(ctx context.Context, up *upload) error {
 		if err == nil {
 			t.completed = answer{etag: etag.Trim(aws.ToString(out.ETag)), version: aws.ToString(out.VersionId)}
 			t.encryption(out.ServerSideEncryption, nil)
+			t.summed = wholeSums(out.ChecksumType, out.ChecksumCRC64NVME, out.ChecksumMD5)
 			t.shield.sse, t.shield.kmsKey = out.ServerSideEncryption, aws.ToString(out.SSEKMSKeyId)
 			if t.completed.etag != "" {
 				return nil

@@ -18,6 +18,9 @@ func (t *transfer) finish(ctx context.Context) error {
 	if err := t.normalize(ctx); err != nil {
 		return err
 	}
+	if err := t.verifyChecksum(); err != nil {
+		return err
+	}
 	return t.verifyProtection(ctx)
 }
 
@@ -53,7 +56,7 @@ func (t *transfer) normalize(ctx context.Context) error {
 		t.compare(out)
 		return nil
 	case isOpaque:
-		if t.isEncrypted() && t.o.ServerMD5 && t.copies(t.size) {
+		if t.isEncrypted() && t.asksMD5() && t.copies(t.size) {
 			return t.checksumCopy(ctx, out)
 		}
 		t.opaque(now)
@@ -122,6 +125,7 @@ func (t *transfer) selfCopy(ctx context.Context, out *s3.HeadObjectOutput) error
 		CopySource: copySource(t.job.Bucket, t.job.Key), CopySourceIfMatch: out.ETag,
 	}
 	t.props.copy(in)
+	t.askSum(in)
 	for try := 1; ; try++ {
 		made, err := t.copy(ctx, in)
 		if err != nil {
@@ -149,20 +153,25 @@ func (t *transfer) checksumCopy(ctx context.Context, out *s3.HeadObjectOutput) e
 	if herr != nil {
 		return herr
 	}
-	now := seen(after)
+	now, sum := seen(after), shownSums(after).md5
+	if sum == "" && made.made(now) {
+		sum = made.md5
+	}
 	switch {
+	case sum == t.whole.Base64() && aws.ToInt64(after.ContentLength) == t.size:
+		// Also after an answer that was lost, or a refusal because of the copy itself.
+		t.opaque(now)
+		t.res.Normalized = ChecksumMD5
+		t.summed = answeredSums{md5: sum}
 	case err != nil && now.same(seen(out)):
 		t.opaque(now)
 		t.note("the copy that proves the MD5 of the whole was refused (%s): the object is verified by its parts", reason(err))
 	case err != nil, !made.made(now):
 		return t.overwritten(now)
-	case made.md5 == "":
+	case sum == "":
 		t.opaque(now)
-	case made.md5 != t.whole.Base64():
-		return fail(Integrity, "the store's MD5 of the object is %s, that of what was read is %s", made.md5, t.whole.Base64())
 	default:
-		t.opaque(now)
-		t.res.Normalized = ChecksumMD5
+		return fail(Integrity, "the store's MD5 of the object is %s, that of what was read is %s", clip(sum), t.whole.Base64())
 	}
 	t.compare(after)
 	return nil
@@ -180,7 +189,8 @@ func (t *transfer) copy(ctx context.Context, in *s3.CopyObjectInput) (answer, er
 		return answer{}, err
 	}
 	made := answer{version: aws.ToString(out.VersionId)}
-	if out.CopyObjectResult != nil {
+	if r := out.CopyObjectResult; r != nil {
+		t.summed = wholeSums(r.ChecksumType, r.ChecksumCRC64NVME, r.ChecksumMD5)
 		made.etag = etag.Trim(aws.ToString(out.CopyObjectResult.ETag))
 		made.md5 = aws.ToString(out.CopyObjectResult.ChecksumMD5)
 	}
@@ -250,7 +260,10 @@ func (t *transfer) verifyCopy(ctx context.Context, made answer, how Normalized, 
 func (t *transfer) kept(how Normalized) {
 	t.res.Normalized = Kept
 	advice := ""
-	if how == SelfCopy {
+	switch {
+	case t.o.Checksum == SumCRC64NVME && how == SelfCopy:
+		advice = " and has a checksum; without one, or with --normalize staged, it may give it the MD5"
+	case how == SelfCopy:
 		advice = "; --normalize staged may give it the MD5, at the cost of two full copies"
 	}
 	t.note("this store keeps the composite ETag of a multipart object when it is copied%s", advice)

@@ -40,17 +40,22 @@ type transfer struct {
 	size      int64
 	whole     etag.MD5
 	composite string
+	crc       string // in base64; "" where nobody wants it
+	crcs      bool   // somebody does
 
 	mu        sync.Mutex // guards res.Notes and what follows
 	shield    shield     // of the object, as the last answer about it said
 	encrypted bool       // KMS or SSE-C was asked for, or an answer said it: no ETag is an MD5
 
-	before    answer // what stood under the key when the upload began
-	completed answer // of PutObject or CompleteMultipartUpload
-	named     bool   // the answer to CompleteMultipartUpload named the key
-	blind     bool   // the object may not be looked at
-	gone      string // the id of an upload that is no more, even if it is listed
-	partTags  string // the composite of the ETags that the store gave the parts
+	before    answer       // what stood under the key when the upload began
+	completed answer       // of PutObject or CompleteMultipartUpload
+	named     bool         // the answer to CompleteMultipartUpload named the key
+	blind     bool         // the object may not be looked at
+	hidden    bool         // its checksums may not be
+	noCRC     bool         // the store refused one
+	summed    answeredSums // by the last call that made the object
+	gone      string       // the id of an upload that is no more, even if it is listed
+	partTags  string       // the composite of the ETags that the store gave the parts
 
 	original *s3.HeadObjectOutput // the object as HEAD showed it before any copy
 	shown    *s3.HeadObjectOutput // the object as HEAD showed it in the end
@@ -71,7 +76,8 @@ type part struct {
 	number int
 	size   int64
 	md5    etag.MD5
-	high   int64 // the farthest that any attempt to send it got
+	crc    string // in base64; "" where nobody wants it
+	high   int64  // the farthest that any attempt to send it got
 	// open returns the bytes from their beginning, for one reader.
 	open func() io.ReadSeeker
 	// once says that the bytes are gone when the part was sent.
@@ -91,8 +97,8 @@ func (t *transfer) filePart(number int, offset, size int64, md5 etag.MD5) *part 
 // sumsFor returns the MD5s of the file in this cut, those that are known with
 // it.
 func (t *transfer) sumsFor(c cut) *sums {
-	if t.sums == nil || t.sums.cut != c {
-		t.sums = newSums(t.src, c, t.u.hashing)
+	if t.sums == nil || t.sums.cut != c || t.crcs && t.sums.crcs.hash == nil {
+		t.sums = newSums(t.src, c, t.crcs, t.u.hashing)
 	}
 	return t.sums
 }
@@ -113,6 +119,7 @@ func (t *transfer) sendFile(ctx context.Context, up *upload) error {
 			}
 			offset, size := up.cut.at(n)
 			p := t.filePart(n, offset, size, md5)
+			p.crc = s.crcs.part(n)
 			if t.resume(up, p) {
 				continue
 			}
@@ -146,7 +153,7 @@ func (t *transfer) sendFile(ctx context.Context, up *upload) error {
 // resume takes a part that the upload has already, if it is the same.
 func (t *transfer) resume(up *upload, p *part) bool {
 	stored, ok := up.stored[p.number]
-	if !ok || stored.size != p.size || stored.etag != p.md5.String() {
+	if !ok || stored.size != p.size || p.number == up.proof || !t.isSame(stored, p) {
 		return false
 	}
 	up.put(p, stored.etag)
@@ -182,10 +189,14 @@ func (t *transfer) uploadPart(ctx context.Context, up *upload, p *part) error {
 			Bucket: &t.job.Bucket, Key: &t.job.Key, UploadId: &up.id,
 			PartNumber: aws.Int32(int32(p.number)), Body: body, ContentLength: &p.size,
 			ContentMD5:           aws.String(p.md5.Base64()),
+			ChecksumCRC64NVME:    up.sum(p),
 			SSECustomerAlgorithm: algorithm, SSECustomerKey: key, SSECustomerKeyMD5: keyMD5,
 		}, t.with)
 		if err == nil {
 			t.encryption(out.ServerSideEncryption, out.SSECustomerAlgorithm)
+			if up.proof != 0 && (out.ServerSideEncryption != t.props.SSE || !isKey(aws.ToString(out.SSEKMSKeyId), t.props.KMSKeyID)) {
+				return errOtherwise
+			}
 			t.sawCustomerKey(aws.ToString(out.SSECustomerKeyMD5))
 			tag := etag.Trim(aws.ToString(out.ETag))
 			switch {
@@ -211,6 +222,10 @@ var errNoETag = fail(Temporary, "the answer says nothing about what was stored: 
 // errPartOnce says that an upload of an earlier run cannot be gone on with: a
 // part of it differs, and the store takes no part a second time.
 var errPartOnce = errors.New("the store has another part of this number, and takes no part twice")
+
+// errOtherwise says that an upload of an earlier run cannot be gone on with: its
+// parts are not encrypted as was asked for.
+var errOtherwise = errors.New("the upload is encrypted otherwise")
 
 // judgePart decides by the ETag in the answer whether the part is stored.
 func (t *transfer) judgePart(up *upload, p *part, tag string, try int) bool {
@@ -258,7 +273,9 @@ func (t *transfer) afterPart(ctx context.Context, up *upload, p *part, err error
 }
 
 // isDigest says whether the store got other bytes than the request announced.
-func isDigest(code string) bool { return code == "BadDigest" || code == "XAmzContentSHA256Mismatch" }
+func isDigest(code string) bool {
+	return code == "BadDigest" || code == "XAmzContentSHA256Mismatch" || code == "XAmzContentChecksumMismatch"
+}
 
 // sameBytes returns cause if the source is still what was hashed.
 func (t *transfer) sameBytes(ctx context.Context, p *part, cause error) error {
@@ -279,7 +296,7 @@ func (t *transfer) lookForPart(ctx context.Context, up *upload, p *part, cause e
 	if err != nil {
 		return cause
 	}
-	if s, ok := stored[p.number]; ok && s.size == p.size && s.etag == p.md5.String() {
+	if s, ok := stored[p.number]; ok && s.size == p.size && t.isSame(s, p) {
 		up.put(p, s.etag)
 		return nil
 	}
@@ -314,7 +331,8 @@ func (t *transfer) sendDoubtful(ctx context.Context, up *upload) error {
 
 // put sends an object in one piece.
 func (t *transfer) put(ctx context.Context, p *part) error {
-	t.size, t.whole = p.size, p.md5
+	t.size, t.whole, t.crc = p.size, p.md5, p.crc
+	t.storeMD5()
 	t.res.MD5, t.res.Size = p.md5.String(), p.size
 	if err := t.greet(ctx, p.size); err != nil {
 		return err
@@ -330,6 +348,12 @@ func (t *transfer) put(ctx context.Context, p *part) error {
 	err = t.putObject(ctx, p)
 	slot.release(err == nil)
 	if err != nil {
+		return err
+	}
+	if err := t.lookAtSums(ctx); err != nil {
+		return err
+	}
+	if err := t.verifyChecksum(); err != nil {
 		return err
 	}
 	return t.verifyProtection(ctx)
@@ -362,9 +386,14 @@ func (t *transfer) putObject(ctx context.Context, p *part) error {
 			Body: body, ContentLength: &p.size, ContentMD5: aws.String(p.md5.Base64()),
 		}
 		t.props.put(in)
+		in.ChecksumCRC64NVME = optional(p.crc)
+		if t.o.Checksum == SumMD5 {
+			in.ChecksumMD5 = in.ContentMD5
+		}
 		out, err := t.u.client.PutObject(ctx, in, t.with)
 		if err == nil {
 			t.encryption(out.ServerSideEncryption, out.SSECustomerAlgorithm)
+			t.summed = wholeSums(out.ChecksumType, out.ChecksumCRC64NVME, out.ChecksumMD5)
 			t.shield = shield{out.ServerSideEncryption, aws.ToString(out.SSEKMSKeyId), aws.ToString(out.SSECustomerKeyMD5)}
 			done, err := t.verifyPut(ctx, answer{etag: etag.Trim(aws.ToString(out.ETag)), version: aws.ToString(out.VersionId)}, try)
 			if done || err != nil {

@@ -35,8 +35,12 @@ func (p Properties) locks() bool { return p.LockMode != "" || p.LegalHold }
 // areSecret says whether some properties cannot be seen in the end, or must not
 // be missing for a moment: an upload of unknown properties becomes such an object
 // only through a copy.
-func (p Properties) areSecret() bool {
-	return p.ACL != "" || len(p.Grants.All()) > 0 || len(p.Tags) > 0 || p.SSE != "" || p.locks()
+func (p Properties) areSecret() bool { return p.areHidden() || p.SSE != "" }
+
+// areHidden says whether some properties are secret that no answer about a part
+// tells.
+func (p Properties) areHidden() bool {
+	return p.ACL != "" || len(p.Grants.All()) > 0 || len(p.Tags) > 0 || p.locks()
 }
 
 // mayResume says whether an unfinished upload that was found may become the
@@ -44,8 +48,19 @@ func (p Properties) areSecret() bool {
 // restates do not matter; where none follows, headers are compared in the end,
 // but protection and access are not left to chance. Parts under KMS or a key of
 // one's own have no MD5s as ETags: one that fits is not encrypted.
-func (t *transfer) mayResume(size int64) bool {
-	return !t.o.NoResume && !t.props.isOpaque() && (t.copies(size) || !t.props.areSecret())
+//
+// Under KMS parts are known by their checksums alone, and a part that is sent tells
+// how the upload is encrypted, but for the context. What needs a key of one's own is
+// begun anew: nobody can tell with which it was begun.
+func (t *transfer) mayResume(f *found, size int64) bool {
+	p := t.props
+	switch {
+	case t.o.NoResume, p.CustomerKey != nil, !t.takesSums(f):
+		return false
+	case !p.isOpaque():
+		return t.copies(size) || !p.areSecret()
+	}
+	return f.algorithm == types.ChecksumAlgorithmCrc64nvme && (t.copies(size) || !p.areHidden() && len(p.KMSContext) == 0)
 }
 
 // foresee finds out before anything is sent what decides on how it is sent: a

@@ -160,6 +160,7 @@ func (t *transfer) staged(ctx context.Context, out *s3.HeadObjectOutput) error {
 		CopySource: copySource(t.job.Bucket, key), CopySourceIfMatch: staged.ETag,
 	}
 	t.props.copy(back)
+	t.askSum(back)
 	for try := 1; ; try++ {
 		made, err := t.copy(ctx, back)
 		if err != nil {

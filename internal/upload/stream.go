@@ -272,6 +272,9 @@ func (t *transfer) runStream(ctx context.Context) error {
 		t.o.Event(Event{Kind: Sized, Job: t.job, Size: size})
 		p := unitsPart(1, s.ahead, m.unit)
 		p.md5, _ = p.again(ctx)
+		if t.o.Checksum == SumCRC64NVME {
+			p.crc = crcOf(p.open())
+		}
 		err := t.put(ctx, p)
 		m.give(s.ahead)
 		return err
@@ -367,9 +370,9 @@ func (t *transfer) beginStream(ctx context.Context, s *stream, c *streamCut) (*u
 	}
 	var best *found
 	var bestPart int64
-	may := t.mayResume(t.o.ExpectedSize)
 	for _, f := range all {
 		part, ok := inferStream(f.parts)
+		may := t.mayResume(f, t.o.ExpectedSize) && (!t.props.isOpaque() || t.copies(t.o.ExpectedSize))
 		if !ok || !may || !t.hasClass(f) || part%s.memory.unit != 0 || part < t.o.Limits.MinPart || part > c.largest ||
 			best != nil && f.bytes() <= best.bytes() {
 			continue
@@ -378,15 +381,18 @@ func (t *transfer) beginStream(ctx context.Context, s *stream, c *streamCut) (*u
 			return nil, err
 		}
 		p := unitsPart(1, s.ahead[:min(int(part/s.memory.unit), len(s.ahead))], s.memory.unit)
-		if md5, _ := p.again(ctx); p.size == part && f.parts[1].etag == md5.String() {
+		p.md5, _ = p.again(ctx)
+		if f.algorithm != "" {
+			p.crc = crcOf(p.open())
+		}
+		if p.size == part && t.fits(f, p, t.o.ExpectedSize) {
 			best, bestPart = f, part
 		}
 	}
 	var up *upload
 	if best != nil {
-		t.u.sawMD5(t.job.Bucket)
 		c.part = bestPart
-		up = newUpload(best.id, cut{}, best.parts)
+		up = t.goOn(best, cut{})
 	}
 	t.clear(ctx, all, up)
 	if up != nil {
@@ -416,6 +422,7 @@ func inferStream(parts map[int]storedPart) (int64, bool) {
 func (t *transfer) sendStream(ctx context.Context, s *stream, up *upload, c streamCut) error {
 	var (
 		h     = etag.NewHasher()
+		crcs  = newCRCParts(up.sums)
 		parts []etag.MD5
 		size  int64
 	)
@@ -431,9 +438,12 @@ func (t *transfer) sendStream(ctx context.Context, s *stream, up *upload, c stre
 		}
 		for _, u := range units {
 			h.Write(u.buf[:u.n])
+			crcs.write(u.buf[:u.n])
 		}
 		p := unitsPart(n, units, s.memory.unit)
 		p.md5 = h.EndPart()
+		crcs.endPart(p.size)
+		p.crc = crcs.part(n)
 		parts = append(parts, p.md5)
 		size += p.size
 		return p, units, nil
@@ -485,7 +495,7 @@ func (t *transfer) sendStream(ctx context.Context, s *stream, up *upload, c stre
 			}
 		}
 	}
-	t.learned(cut{size, c.part}, parts, h.Whole())
+	t.learned(cut{size, c.part}, parts, h.Whole(), crcs.all())
 	t.o.Event(Event{Kind: Sized, Job: t.job, Size: size})
 	if short := t.tooShort(size); err == nil && short != nil {
 		return short

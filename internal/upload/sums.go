@@ -15,8 +15,8 @@ const blockSize = 256 << 10
 
 var blocks = sync.Pool{New: func() any { b := make([]byte, blockSize); return &b }}
 
-// sums are the MD5s of a regular file, part by part and of the whole, computed
-// in order in one pass and kept: whoever asks for a part again, because the
+// sums are the MD5s of a regular file, part by part and of the whole, and its
+// checksums where they are wanted, computed in order in one pass and kept: whoever asks for a part again, because the
 // upload it went to is gone, does not make the file be read again.
 type sums struct {
 	src    *Source
@@ -24,11 +24,12 @@ type sums struct {
 	hasher *etag.Hasher
 	hashed int64 // bytes that hasher has: more than those of parts, if a read was interrupted
 	parts  []etag.MD5
+	crcs   crcParts
 	turn   chan struct{} // bounds the files that are hashed at once
 }
 
-func newSums(src *Source, c cut, turn chan struct{}) *sums {
-	return &sums{src: src, cut: c, hasher: etag.NewHasher(), turn: turn}
+func newSums(src *Source, c cut, crcs bool, turn chan struct{}) *sums {
+	return &sums{src: src, cut: c, hasher: etag.NewHasher(), crcs: newCRCParts(crcs), turn: turn}
 }
 
 // part returns the MD5 of part n, reading up to its end if it was not read yet.
@@ -51,6 +52,7 @@ func (s *sums) next(ctx context.Context) error {
 		return err
 	}
 	s.parts = append(s.parts, s.hasher.EndPart())
+	s.crcs.endPart(size)
 	if len(s.parts) == s.cut.parts() {
 		return s.src.atEnd()
 	}
@@ -60,6 +62,7 @@ func (s *sums) next(ctx context.Context) error {
 // Write takes what is read next.
 func (s *sums) Write(p []byte) (int, error) {
 	s.hashed += int64(len(p))
+	s.crcs.write(p)
 	return s.hasher.Write(p)
 }
 
@@ -112,17 +115,30 @@ func (s *Source) sum(ctx context.Context, offset, size int64) (etag.MD5, error) 
 	return m, nil
 }
 
-// sumWhole returns the MD5 of a file that goes up in one piece.
-func (s *Source) sumWhole(ctx context.Context, turn chan struct{}) (etag.MD5, error) {
+// sumWhole returns the MD5 of a file that goes up in one piece, and has c take it.
+func (s *Source) sumWhole(ctx context.Context, turn chan struct{}, c *crcParts) (etag.MD5, error) {
 	if err := take(ctx, turn); err != nil {
 		return etag.MD5{}, err
 	}
 	defer func() { <-turn }()
-	m, err := s.sum(ctx, 0, s.size)
+	h := md5.New()
+	err := s.read(ctx, writer(func(p []byte) {
+		h.Write(p)
+		c.write(p)
+	}), 0, s.size)
 	if err != nil {
 		return etag.MD5{}, err
 	}
-	return m, s.atEnd()
+	c.endPart(s.size)
+	return etag.MD5(h.Sum(nil)), s.atEnd()
+}
+
+// A writer writes to whatever the function does, which never fails.
+type writer func([]byte)
+
+func (w writer) Write(p []byte) (int, error) {
+	w(p)
+	return len(p), nil
 }
 
 // take puts one into a channel that is used as a semaphore.

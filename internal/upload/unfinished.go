@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"net/http"
 	"net/url"
 	"slices"
 	"sync"
@@ -22,9 +23,12 @@ type upload struct {
 	id     string
 	cut    cut
 	stored map[int]storedPart // what it had when it was found
+	sums   bool               // each part goes with its CRC64NVME
+	proof  int                // a stored part that is sent again, to see how the upload is encrypted; 0: none
 
 	mu        sync.Mutex
 	completed map[int]string // the ETags of the parts it has now
+	crcs      map[int]string // their checksums, if sums
 	doubted   map[int]*part  // those whose ETag is not their MD5
 }
 
@@ -32,18 +36,27 @@ type upload struct {
 type storedPart struct {
 	size     int64
 	etag     string // unquoted
+	crc      string // its CRC64NVME in base64; "" if the store tells none
 	modified time.Time
 }
 
 func newUpload(id string, c cut, stored map[int]storedPart) *upload {
-	return &upload{id: id, cut: c, stored: stored, completed: make(map[int]string), doubted: make(map[int]*part)}
+	return &upload{id: id, cut: c, stored: stored, completed: make(map[int]string), crcs: make(map[int]string), doubted: make(map[int]*part)}
+}
+
+// sum is the checksum that a part goes with.
+func (up *upload) sum(p *part) *string {
+	if !up.sums {
+		return nil
+	}
+	return &p.crc
 }
 
 // put notes that the store has a part.
 func (up *upload) put(p *part, tag string) {
 	up.mu.Lock()
 	defer up.mu.Unlock()
-	up.completed[p.number] = tag
+	up.completed[p.number], up.crcs[p.number] = tag, p.crc
 	delete(up.doubted, p.number)
 }
 
@@ -52,7 +65,7 @@ func (up *upload) put(p *part, tag string) {
 func (up *upload) doubt(p *part, tag string) {
 	up.mu.Lock()
 	defer up.mu.Unlock()
-	up.completed[p.number] = tag
+	up.completed[p.number], up.crcs[p.number] = tag, p.crc
 	up.doubted[p.number] = p
 }
 
@@ -72,7 +85,11 @@ func (up *upload) parts() []types.CompletedPart {
 	defer up.mu.Unlock()
 	var ps []types.CompletedPart
 	for n, tag := range up.completed {
-		ps = append(ps, types.CompletedPart{PartNumber: aws.Int32(int32(n)), ETag: aws.String(`"` + tag + `"`)})
+		p := types.CompletedPart{PartNumber: aws.Int32(int32(n)), ETag: aws.String(`"` + tag + `"`)}
+		if up.sums {
+			p.ChecksumCRC64NVME = aws.String(up.crcs[n])
+		}
+		ps = append(ps, p)
 	}
 	slices.SortFunc(ps, func(a, b types.CompletedPart) int { return int(*a.PartNumber - *b.PartNumber) })
 	return ps
@@ -105,27 +122,45 @@ func (t *transfer) begin(ctx context.Context, c cut) (*upload, error) {
 	if err != nil {
 		return nil, err
 	}
-	var up *upload
-	if t.mayResume(c.size) {
-		if up, err = t.choose(ctx, all, c); err != nil {
+	up, err := t.choose(ctx, all, c)
+	if err != nil {
+		return nil, err
+	}
+	t.clear(ctx, all, up)
+	if up == nil {
+		if err := t.hashFirst(ctx, c); err != nil {
+			return nil, err
+		}
+		if up, err = t.create(ctx, c); err != nil {
 			return nil, err
 		}
 	}
-	t.clear(ctx, all, up)
-	if up != nil {
-		return up, nil
-	}
-	return t.create(ctx, c)
+	t.crcs = up.sums
+	return up, nil
 }
 
 // create begins an upload. The answer tells whether the bucket encrypts with
-// KMS: then no copy will follow that could set the storage class, and the upload
-// is begun again with it.
+// KMS: then no copy will follow that could set the storage class or the MD5 in the
+// metadata, or the ETags of the parts will tell nothing, and the upload is begun
+// again with what it lacks.
 func (t *transfer) create(ctx context.Context, c cut) (*upload, error) {
+	size := c.size
+	if t.src.size < 0 {
+		size = cmp.Or(t.o.ExpectedSize, -1)
+	}
+	refused := ""
 	for try := 1; ; try++ {
 		in := &s3.CreateMultipartUploadInput{Bucket: &t.job.Bucket, Key: &t.job.Key}
 		t.createProperties().create(in)
+		sums := t.sendsCRC(size)
+		if sums {
+			in.ChecksumAlgorithm, in.ChecksumType = types.ChecksumAlgorithmCrc64nvme, types.ChecksumTypeFullObject
+		}
 		out, err := t.u.client.CreateMultipartUpload(ctx, in, t.with)
+		if s := status(err); sums && t.o.Checksum == SumAuto && (s == http.StatusBadRequest || s == http.StatusNotImplemented) {
+			t.noCRC, refused = true, reason(err) // or for something else, which the next answer tells
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -136,8 +171,21 @@ func (t *transfer) create(ctx context.Context, c cut) (*upload, error) {
 			return nil, fail(Temporary, "the answer to CreateMultipartUpload has no upload id: it does not come from the store")
 		}
 		t.encryption(out.ServerSideEncryption, out.SSECustomerAlgorithm)
+		if refused != "" {
+			t.note("the store takes no CRC64NVME of the object (%s): it is verified by its parts", refused)
+			refused = ""
+		}
+		if t.isEncrypted() && !t.props.isOpaque() {
+			t.u.sawEncryption(t.job.Bucket)
+		}
 		up := newUpload(*out.UploadId, c, nil)
-		if in.StorageClass == t.createProperties().StorageClass || try == tries {
+		up.sums = sums && out.ChecksumAlgorithm == types.ChecksumAlgorithmCrc64nvme
+		if err := t.hashFirst(ctx, c); err != nil {
+			t.leaveNothing(context.WithoutCancel(ctx), up)
+			return nil, err
+		}
+		now := t.createProperties()
+		if in.StorageClass == now.StorageClass && len(in.Metadata) == len(now.Metadata) && sums == t.sendsCRC(size) || try == tries {
 			return up, nil
 		}
 		t.leaveNothing(ctx, up)
@@ -149,7 +197,9 @@ type found struct {
 	id    string
 	parts map[int]storedPart
 	class types.StorageClass // "" where the store does not tell
-	idle  time.Duration      // since its last sign of life, by the store's clock; < 0: nobody can tell
+	// algorithm of the checksum that each part has, "" for none.
+	algorithm types.ChecksumAlgorithm
+	idle      time.Duration // since its last sign of life, by the store's clock; < 0: nobody can tell
 }
 
 // bytes returns how much of the object it has.
@@ -241,8 +291,9 @@ func isAnswer(err error) bool { return status(err) >= 500 || status(err)/100 == 
 // look finds out what an unfinished upload has and when it last moved. It
 // returns nil if the upload is gone already.
 func (t *transfer) look(ctx context.Context, u *types.MultipartUpload, now time.Time) (*found, error) {
-	f := &found{id: *u.UploadId, class: u.StorageClass, idle: -1}
-	parts, err := t.listParts(ctx, f.id)
+	f := &found{id: *u.UploadId, class: u.StorageClass, algorithm: u.ChecksumAlgorithm, idle: -1}
+	parts, algorithm, err := t.listUpload(ctx, f.id)
+	f.algorithm = cmp.Or(f.algorithm, algorithm)
 	switch {
 	case err == nil:
 		f.parts = parts
@@ -270,21 +321,34 @@ func (t *transfer) look(ctx context.Context, u *types.MultipartUpload, now time.
 
 // listParts returns the parts of an upload.
 func (t *transfer) listParts(ctx context.Context, id string) (map[int]storedPart, error) {
+	parts, _, err := t.listUpload(ctx, id)
+	return parts, err
+}
+
+// listUpload returns the parts of an upload, and which checksum they have.
+func (t *transfer) listUpload(ctx context.Context, id string) (map[int]storedPart, types.ChecksumAlgorithm, error) {
 	parts := make(map[int]storedPart)
 	in := &s3.ListPartsInput{Bucket: &t.job.Bucket, Key: &t.job.Key, UploadId: &id}
+	// Of parts with a checksum the store tells those only who bring the key; with it,
+	// it may not tell of others.
+	in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = t.props.customer()
 	for page := 1; ; page++ {
 		out, err := t.u.client.ListParts(ctx, in, t.with)
+		if in.SSECustomerKey != nil && page == 1 && (status(err) == http.StatusBadRequest || status(err) == http.StatusForbidden) {
+			in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = nil, nil, nil
+			out, err = t.u.client.ListParts(ctx, in, t.with)
+		}
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		known := len(parts)
 		for _, p := range out.Parts {
 			parts[int(aws.ToInt32(p.PartNumber))] = storedPart{
-				size: aws.ToInt64(p.Size), etag: etag.Trim(aws.ToString(p.ETag)), modified: aws.ToTime(p.LastModified)}
+				size: aws.ToInt64(p.Size), etag: etag.Trim(aws.ToString(p.ETag)), crc: aws.ToString(p.ChecksumCRC64NVME), modified: aws.ToTime(p.LastModified)}
 		}
 		next := aws.ToString(out.NextPartNumberMarker)
 		if !aws.ToBool(out.IsTruncated) || next == "" || len(parts) == known || page == t.o.Limits.Pages || len(parts) > t.o.Limits.Parts {
-			return parts, nil // some listings never end (SERVERS.md, finding 9)
+			return parts, out.ChecksumAlgorithm, nil // some listings never end (SERVERS.md, finding 9)
 		}
 		in.PartNumberMarker = &next
 	}
@@ -295,28 +359,57 @@ func (t *transfer) choose(ctx context.Context, all []*found, c cut) (*upload, er
 	var best *found
 	var bestCut cut
 	for _, f := range all {
-		if best != nil && f.bytes() <= best.bytes() || !t.hasClass(f) {
+		if best != nil && f.bytes() <= best.bytes() || !t.hasClass(f) || !t.mayResume(f, c.size) {
 			continue
 		}
 		fc, ok := t.o.Limits.infer(f.parts, c)
 		if !ok {
 			continue
 		}
-		first := firstPart(f.parts)
-		offset, size := fc.at(first)
-		md5, err := t.src.sum(ctx, offset, size)
+		p, err := t.likePart(ctx, f, fc)
 		if err != nil {
 			return nil, err
 		}
-		if f.parts[first].etag == md5.String() {
+		if p != nil && t.fits(f, p, c.size) {
 			best, bestCut = f, fc
 		}
 	}
 	if best == nil {
 		return nil, nil
 	}
-	t.u.sawMD5(t.job.Bucket)
-	return newUpload(best.id, bestCut, best.parts), nil
+	return t.goOn(best, bestCut), nil
+}
+
+// likePart returns what the first part that can be compared has to be; nil if
+// there is none.
+func (t *transfer) likePart(ctx context.Context, f *found, c cut) (*part, error) {
+	first := f.firstTold(t.isEncrypted())
+	if first == 0 {
+		return nil, nil
+	}
+	offset, size := c.at(first)
+	md5, err := t.src.sum(ctx, offset, size)
+	if err != nil {
+		return nil, err
+	}
+	p := t.filePart(first, offset, size, md5)
+	if f.algorithm != "" {
+		p.crc = crcOf(p.open())
+	}
+	return p, nil
+}
+
+// goOn takes an upload that was found.
+func (t *transfer) goOn(f *found, c cut) *upload {
+	up := newUpload(f.id, c, f.parts)
+	up.sums = f.algorithm == types.ChecksumAlgorithmCrc64nvme
+	switch {
+	case !t.isEncrypted():
+		t.u.sawMD5(t.job.Bucket)
+	case t.props.isOpaque() && !t.copies(c.size):
+		up.proof = f.firstTold(true)
+	}
+	return up
 }
 
 // hasClass says whether an upload was begun for the storage class that one would
@@ -432,8 +525,9 @@ func (t *transfer) abort(ctx context.Context, id string) error {
 // leave sees to an upload that failed: its parts are kept where a later run can
 // go on with them, else it is aborted, also when the context is cancelled.
 func (t *transfer) leave(ctx context.Context, up *upload, cause error) {
-	if t.keeps(ctx, up, cause) {
-		t.res.Resumable = t.canResume()
+	can := t.canResume(ctx, up)
+	if t.keeps(ctx, up, cause, can) {
+		t.res.Resumable = can
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.o.CleanupTimeout)
@@ -445,19 +539,29 @@ func (t *transfer) leave(ctx context.Context, up *upload, cause error) {
 }
 
 // canResume says whether a later run will know the parts again.
-func (t *transfer) canResume() bool {
-	return t.src.size >= 0 && t.u.knowsMD5(t.job.Bucket) && !t.isEncrypted() && t.mayResume(t.src.size)
+func (t *transfer) canResume(ctx context.Context, up *upload) bool {
+	f := &found{}
+	if up.sums {
+		f.algorithm = types.ChecksumAlgorithmCrc64nvme
+	}
+	if t.src.size < 0 || !t.mayResume(f, t.src.size) {
+		return false
+	}
+	if t.isEncrypted() {
+		return up.sums && t.listsSums(ctx, up)
+	}
+	return t.u.knowsMD5(t.job.Bucket)
 }
 
 // keeps decides whether what was sent is worth keeping: a later run must be able
-// to recognize it by the MD5s of its parts.
-func (t *transfer) keeps(ctx context.Context, up *upload, cause error) bool {
+// to recognize it by the MD5s of its parts, or by their checksums.
+func (t *transfer) keeps(ctx context.Context, up *upload, cause error, can bool) bool {
 	switch {
 	case t.o.OnFailure == OnFailureAbort, up.count() == 0 && len(up.stored) == 0:
 		return false
 	case t.o.OnFailure == OnFailureKeep:
 		return true
-	case !t.canResume():
+	case !can:
 		return false
 	case ctx.Err() != nil:
 		return true

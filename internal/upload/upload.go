@@ -64,9 +64,12 @@ type Options struct {
 	StaleAfter time.Duration
 	OnFailure  OnFailure
 	Normalize  Normalize
-	// ServerMD5 says that the store computes the MD5 of what it copies, if asked:
-	// Amazon S3 does since 2026-04 (S3-FACTS §1). Other stores store nonsense then.
+	// ServerMD5 says that the store computes the MD5 of what it copies, if asked, and
+	// verifies the CRC64NVME of whole objects: Amazon S3 does, since 2026-04 and
+	// 2025-01 (S3-FACTS §1, §4). Other stores store nonsense then.
 	ServerMD5 bool
+	Checksum  Checksum // default SumAuto
+	StoreMD5  bool     // in the metadata too, as md5chksum
 
 	// CleanupTimeout bounds the aborting of a failed upload, which goes on when
 	// the context has been cancelled; default 30 seconds.
@@ -96,6 +99,7 @@ type Uploader struct {
 
 	mu       sync.Mutex
 	opaque   map[string]bool // buckets that have answered twice with another ETag
+	kms      map[string]bool // buckets that encrypt unasked so that no ETag is an MD5
 	md5ETags map[string]bool // buckets that have answered with an MD5 as ETag
 	memory   *memory         // of streams, once there is one
 }
@@ -107,6 +111,7 @@ func New(client Client, o Options) (*Uploader, error) {
 	setDefault(&o.Threshold, DefaultThreshold)
 	setDefault(&o.MaxMemory, DefaultMaxMemory)
 	setDefault(&o.Normalize, NormalizeAuto)
+	setDefault(&o.Checksum, SumAuto)
 	setDefault(&o.OnFailure, OnFailureAuto)
 	setDefault(&o.OnChange, OnChangeFail)
 	setDefault(&o.CleanupTimeout, 30*time.Second)
@@ -118,6 +123,9 @@ func New(client Client, o Options) (*Uploader, error) {
 	}
 	if err := o.Limits.checkPart(o.PartSize); err != nil {
 		return nil, err
+	}
+	if o.Checksum == SumMD5 && !o.ServerMD5 {
+		return nil, fail(Usage, "--checksum md5 is for Amazon S3: other stores compute no MD5 of what they copy, or a wrong one; --checksum crc64nvme is for any")
 	}
 	if o.Threshold > o.Limits.MaxPut {
 		return nil, fail(Usage, "a multipart threshold of %s is not possible: S3 takes at most %s in one piece",
@@ -133,6 +141,7 @@ func New(client Client, o Options) (*Uploader, error) {
 		locks:    make(map[string]bool),
 		opaque:   make(map[string]bool),
 		md5ETags: make(map[string]bool),
+		kms:      make(map[string]bool),
 	}, nil
 }
 
@@ -209,9 +218,12 @@ type Result struct {
 	Requests       map[string]int // by operation, each attempt counted
 	UploadsAborted int            // unfinished ones of others, or of earlier runs
 	Locked         bool           // by the bucket's Object Lock, and not copied for that reason
-	Duration       time.Duration
-	Notes          []string
-	Err            error
+	// The store's checksum of the whole object, in base64, which is that of the bytes
+	// that were read; empty if it shows none.
+	ChecksumAlgorithm, Checksum string
+	Duration                    time.Duration
+	Notes                       []string
+	Err                         error
 	// Resumable says that the parts which were sent are kept, and that the same
 	// upload again goes on with them.
 	Resumable bool
@@ -284,6 +296,9 @@ func (t *transfer) run(ctx context.Context) error {
 	if err := t.props.Check(); err != nil {
 		return err
 	}
+	if err := t.checkMD5Key(); err != nil {
+		return err
+	}
 	if t.src.size < 0 {
 		if err := take(ctx, t.u.stream); err != nil {
 			return err
@@ -323,14 +338,17 @@ func (t *transfer) tooShort(size int64) error {
 
 // runPut sends a small file as one object.
 func (t *transfer) runPut(ctx context.Context) error {
-	whole, err := t.src.sumWhole(ctx, t.u.hashing)
+	c := newCRCParts(t.o.Checksum == SumCRC64NVME)
+	whole, err := t.src.sumWhole(ctx, t.u.hashing, &c)
 	if err != nil {
 		return err
 	}
 	if err := t.src.changed(ctx, whole); err != nil {
 		return err
 	}
-	return t.put(ctx, t.filePart(1, 0, t.src.size, whole))
+	p := t.filePart(1, 0, t.src.size, whole)
+	p.crc = c.part(1)
+	return t.put(ctx, p)
 }
 
 // runParts sends a file as a multipart upload. An upload that somebody ended
@@ -387,6 +405,8 @@ func (t *transfer) runParts(ctx context.Context, c cut) error {
 // another one of the same parts can.
 func outgrown(err error) string {
 	switch {
+	case errors.Is(err, errOtherwise):
+		return "the upload that was found is not encrypted as was asked for"
 	case errors.Is(err, errPartOnce):
 		return "a part of the upload that was found differs, and the store takes no part twice"
 	case code(err) == "InvalidPart":
@@ -432,7 +452,7 @@ func (t *transfer) sendAll(ctx context.Context, c cut) error {
 		}
 		return err
 	}
-	if errors.Is(err, errPartOnce) {
+	if errors.Is(err, errPartOnce) || errors.Is(err, errOtherwise) {
 		t.leaveNothing(ctx, up)
 		return err
 	}
@@ -444,17 +464,19 @@ func (t *transfer) sendAll(ctx context.Context, c cut) error {
 
 // learn makes sure that the MD5s of the whole file are known.
 func (t *transfer) learn(ctx context.Context, c cut) error {
-	parts, whole, err := t.sumsFor(c).all(ctx)
+	s := t.sumsFor(c)
+	parts, whole, err := s.all(ctx)
 	if err != nil {
 		return err
 	}
-	t.learned(c, parts, whole)
+	t.learned(c, parts, whole, s.crcs.all())
 	return nil
 }
 
 // learned notes what the object has to be.
-func (t *transfer) learned(c cut, parts []etag.MD5, whole etag.MD5) {
-	t.whole, t.composite, t.size = whole, etag.Composite(parts), c.size
+func (t *transfer) learned(c cut, parts []etag.MD5, whole etag.MD5, crc string) {
+	t.whole, t.composite, t.size, t.crc = whole, etag.Composite(parts), c.size, crc
+	t.storeMD5()
 	t.res.MD5, t.res.Size, t.res.Parts, t.res.PartSize = whole.String(), c.size, len(parts), c.part
 }
 
