@@ -95,9 +95,10 @@ type Uploader struct {
 	greeted atomic.Bool // the store has been asked something
 
 	mu       sync.Mutex
-	opaque   map[string]bool // buckets that have answered twice with another ETag
-	md5ETags map[string]bool // buckets that have answered with an MD5 as ETag
-	memory   *memory         // of streams, once there is one
+	opaque   map[string]bool  // buckets that have answered twice with another ETag
+	md5ETags map[string]bool  // buckets that have answered with an MD5 as ETag
+	unasked  map[string]error // why buckets could not be asked for their locks
+	memory   *memory          // of streams, once there is one
 }
 
 // New returns an Uploader. An error is of kind Usage.
@@ -133,6 +134,7 @@ func New(client Client, o Options) (*Uploader, error) {
 		locks:    make(map[string]bool),
 		opaque:   make(map[string]bool),
 		md5ETags: make(map[string]bool),
+		unasked:  make(map[string]error),
 	}, nil
 }
 
