@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"strings"
 
@@ -13,15 +12,16 @@ import (
 
 // answers says what the error codes of a store mean. {bucket}, {operation} and
 // {permission} stand for those of the request that was refused, {with} for what
-// was asked for in it, {saying} for the store's own words about it.
+// was asked for in it, {saying} for the store's own words about it, {owner} and
+// {demands} for what else may be the reason that it was denied.
 var answers = map[string]struct {
 	exit      int
 	why, hint string
 }{
 	"NoSuchBucket":                  {exitNotFound, "the bucket {bucket} does not exist", "create it, or check --endpoint-url"},
 	"InvalidBucketName":             {exitUsage, "{bucket} is no name for a bucket", "check the destination"},
-	"AccessDenied":                  {exitAccess, "access denied{saying}", "the credentials need {permission} on {bucket}"},
-	"Forbidden":                     {exitAccess, "access denied{saying}", "the credentials need {permission} on {bucket}"},
+	"AccessDenied":                  {exitAccess, "access denied{saying}", "the credentials need {permission} on {bucket}{owner}{demands}"},
+	"Forbidden":                     {exitAccess, "access denied{saying}", "the credentials need {permission} on {bucket}{owner}{demands}"},
 	"AllAccessDisabled":             {exitAccess, "all access to the bucket {bucket} is disabled", "ask its owner"},
 	"AccountProblem":                {exitAccess, "the store has a problem with the account", "ask its operator"},
 	"InvalidAccessKeyId":            {exitAccess, "the store does not know the access key", "check AWS_ACCESS_KEY_ID or --profile, and --endpoint-url"},
@@ -93,8 +93,9 @@ func aboutAnswer(err error, f facts) (problem, bool) {
 	if len(f.asked) > 0 && makesObject(err) && store.Code(err) == "NotImplemented" {
 		with, a.hint = " with "+strings.Join(f.asked, ", "), "leave that out"
 	}
-	names := strings.NewReplacer("{bucket}", f.bucket, "{permission}", permission(err, f.extra), "{operation}", operation(err), "{with}", with,
-		"{saying}", saying(err))
+	op := operation(err)
+	names := strings.NewReplacer("{bucket}", f.bucket, "{permission}", needed(op, f.properties), "{owner}", owned(f), "{demands}", demands(op, f),
+		"{operation}", op, "{with}", with, "{saying}", saying(err))
 	return problem{why: names.Replace(a.why), hint: names.Replace(a.hint), exit: a.exit}, true
 }
 
@@ -124,14 +125,4 @@ func refusal(err error) string {
 func makesObject(err error) bool {
 	op := operation(err)
 	return op == "PutObject" || op == "CreateMultipartUpload"
-}
-
-// permission returns what IAM calls the right to make the call that was refused.
-func permission(err error, extra []string) string {
-	switch op := operation(err); op {
-	case "PutObject", "CreateMultipartUpload":
-		return strings.Join(append([]string{permissions[op]}, extra...), ", ")
-	default:
-		return cmp.Or(permissions[op], "more rights")
-	}
 }

@@ -24,6 +24,7 @@ type copying struct {
 	out   *output
 	start time.Time
 	facts facts
+	store *store.Store // nil until it is open
 
 	mu      sync.Mutex
 	summary summaryLine
@@ -46,7 +47,8 @@ func (p *program) cp(o cpOptions) (int, error) {
 	c := &copying{
 		program: p, o: o, start: time.Now(),
 		out: &output{stdout: p.stdout, stderr: p.stderr, quiet: o.quiet},
-		facts: facts{bucket: o.bucket, region: o.store.Region, again: shellLine(p.argv), given: o.given(), extra: o.extraPermissions(), asked: o.askedFor(),
+		facts: facts{bucket: o.bucket, region: o.store.Region, again: shellLine(p.argv), given: o.given(), asked: o.askedFor(),
+			properties: o.properties, owner: o.store.BucketOwner, signed: o.store.SignPayload,
 			locks: o.properties.LockMode != "" || o.properties.LegalHold, sums: o.upload.Checksum == upload.SumCRC64NVME},
 		exits: make(map[int]int),
 	}
@@ -95,12 +97,23 @@ func (o *cpOptions) given() map[string]string {
 		{o.store.CABundle, "CA bundle", "--ca-bundle"},
 		{o.store.ClientCert, "client certificate", "--client-cert"},
 		{o.store.ClientCert, "client key", "--client-key"}, // which may be missing
+		{o.store.Region, "region", "--region"},
+		{isOn(&o.store.Accelerate), "accelerate endpoint", "--use-accelerate-endpoint"},
+		{isOn(o.store.DualStack), "dual-stack endpoint", "--use-dualstack-endpoint"},
+		{isOn(o.store.FIPS), "FIPS endpoint", "--use-fips-endpoint"},
 	} {
 		if flag.value != "" {
-			given[flag.what] = flag.name
+			given[flag.what] = o.origins.named(flag.name)
 		}
 	}
 	return given
+}
+
+func isOn(toggle *bool) string {
+	if toggle == nil || !*toggle {
+		return ""
+	}
+	return "true"
 }
 
 // told answers the first signal.
@@ -125,6 +138,13 @@ func (c *copying) upload(ctx context.Context, tasks []*task) error {
 		c.mu.Unlock()
 		c.out.talk("note: %s", note)
 	}
+	cfg.OnRegion = func(bucket, region string) {
+		note := regionNote(bucket, region, c.facts.region)
+		c.mu.Lock()
+		c.summary.Notes = append(c.summary.Notes, note)
+		c.mu.Unlock()
+		c.out.talk("note: %s", note)
+	}
 	if c.o.verbose {
 		cfg.OnAttempt = func(a store.Attempt) { c.out.talk("%s", attemptLine(a)) }
 	}
@@ -135,7 +155,10 @@ func (c *copying) upload(ctx context.Context, tasks []*task) error {
 	if err != nil {
 		return err
 	}
-	c.facts.region = s.Region
+	c.facts.region, c.store = s.Region, s
+	if err := s.CheckBucket(ctx, c.o.bucket); err != nil {
+		return err
+	}
 	if err := c.o.checkKeyIsSafe(s.Endpoint); err != nil {
 		return err
 	}
@@ -145,6 +168,10 @@ func (c *copying) upload(ctx context.Context, tasks []*task) error {
 	options := c.o.upload
 	options.Slots = slots
 	options.ServerMD5 = s.AWS
+	options.Limits.EqualParts, options.Limits.MaxCopy = s.EqualParts, s.MaxCopy
+	if options.Limits.Parts == 0 {
+		options.Limits.Parts = s.MaxParts
+	}
 	options.Limit = func(limit int, lowered bool) {
 		switch {
 		case !c.o.verbose:
@@ -262,6 +289,9 @@ func (c *copying) report(t *task, r *upload.Result) {
 func (c *copying) judge(r *upload.Result) *problem {
 	f := c.facts
 	f.resumable = r.Resumable
+	if c.store != nil {
+		f.region = c.store.RegionOf(c.o.bucket)
+	}
 	switch {
 	case r.Err != nil:
 		p := explain(r.Err, f)

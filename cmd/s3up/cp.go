@@ -19,6 +19,7 @@ type cpOptions struct {
 	destination string // as it was typed
 	bucket, key string // a key that is empty or ends in a slash takes the source's base name
 
+	origins    origins
 	store      store.Config
 	upload     upload.Options
 	properties upload.Properties // of all objects
@@ -39,7 +40,8 @@ const (
 	defaultSlots     = upload.DefaultSlots
 	maxSlots         = 1024
 	maxPart          = 5 << 30
-	maxObject        = 10_000 * maxPart
+	maxParts         = 10_000
+	maxObject        = maxParts * maxPart
 	defaultRetry     = 5 * time.Minute
 	defaultStall     = time.Minute
 	defaultStale     = 12 * time.Hour
@@ -49,8 +51,11 @@ const (
 // newCpOptions reads the flags. Each is checked before anything is sent.
 func newCpOptions(c *cli.Context) (cpOptions, error) {
 	const fileName = "the name of a file"
-	v := &values{c: c}
+	v := &values{c: c, origins: make(origins)}
+	v.environment(c.Command.Flags, os.LookupEnv)
+	v.awsFile(c.Command.Flags, os.Getenv)
 	o := cpOptions{
+		origins: v.origins,
 		store: store.Config{
 			Endpoint:     v.text("endpoint-url", "a URL, such as https://s3.example.com"),
 			Region:       v.word("region", "the name of a region, such as eu-central-1"),
@@ -80,6 +85,7 @@ func newCpOptions(c *cli.Context) (cpOptions, error) {
 			Normalize:    upload.Normalize(v.choice("normalize", "auto", "self", "staged", "off")),
 			Checksum:     upload.Checksum(v.choice("checksum", "auto", "none", "crc64nvme", "md5")),
 			StoreMD5:     c.Bool("store-md5"),
+			Limits:       upload.Limits{Parts: v.number("max-parts", 0, maxParts)},
 		},
 		properties: upload.Properties{
 			StorageClass: types.StorageClass(v.word("storage-class", "a storage class, such as STANDARD_IA")),
@@ -94,6 +100,8 @@ func newCpOptions(c *cli.Context) (cpOptions, error) {
 		verbose:    c.Bool("verbose"),
 		progress:   v.choice("progress", "auto", "bar", "lines", "none"),
 	}
+	v.endpoint(&o.store)
+	o.store.MaxConnections = v.requests
 	o.store.FirstAnswer = min(firstAnswer, o.store.RetryFor)
 	o.upload.Slots = o.store.Connections
 	if o.upload.MaxMemory == 0 {
@@ -105,7 +113,7 @@ func newCpOptions(c *cli.Context) (cpOptions, error) {
 	case v.err != nil:
 		return o, v.err
 	case o.quiet && o.verbose:
-		return o, usagef("", "-q and -v contradict each other")
+		return o, usagef("leave one of them out", "--quiet and --verbose contradict each other")
 	case o.store.NoVerifyTLS && o.store.CABundle != "":
 		return o, usagef("leave one of them out", "--ca-bundle and --no-verify-ssl contradict each other")
 	case o.store.ClientKey != "" && o.store.ClientCert == "":

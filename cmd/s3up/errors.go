@@ -76,15 +76,17 @@ type problem struct {
 
 // facts are what the words of a problem may name.
 type facts struct {
-	bucket    string
-	region    string            // that requests are signed for
-	given     map[string]string // flags by what a store.ConfigError calls their values
-	extra     []string          // permissions that the properties need beside s3:PutObject
-	locks     bool              // Object Lock was asked for
-	sums      bool              // a checksum was
-	asked     []string          // flags for what not every store does
-	again     string            // the command line that was typed
-	resumable bool              // what was sent is kept
+	bucket     string
+	region     string            // that requests are signed for
+	given      map[string]string // flags by what a store.ConfigError calls their values
+	properties upload.Properties // that objects were to have
+	owner      string            // that the bucket was to have
+	signed     bool              // bodies are
+	locks      bool              // Object Lock was asked for
+	sums       bool              // a checksum was
+	asked      []string          // flags for what not every store does
+	again      string            // the command line that was typed
+	resumable  bool              // what was sent is kept
 }
 
 // explain says what an error means, and what to do about it.
@@ -148,15 +150,18 @@ func aboutSetup(err error, f facts) (problem, bool) {
 
 // configHints say where to look, by what a store.ConfigError is about.
 var configHints = map[string]string{
-	"endpoint":          "check AWS_ENDPOINT_URL and the profile's endpoint_url",
-	"profile":           "check AWS_PROFILE and ~/.aws/config",
-	"AWS_CA_BUNDLE":     "correct it, unset it, or use --ca-bundle FILE",
-	"region":            "check AWS_REGION and the profile's region",
-	"proxy":             "check HTTPS_PROXY and HTTP_PROXY",
-	"access key id":     "check AWS_ACCESS_KEY_ID and ~/.aws/credentials",
-	"secret access key": "check AWS_SECRET_ACCESS_KEY and ~/.aws/credentials",
-	"session token":     "check AWS_SESSION_TOKEN and ~/.aws/credentials",
-	"AWS configuration": "check AWS_CONFIG_FILE and ~/.aws/config",
+	"endpoint":            "check AWS_ENDPOINT_URL and the profile's endpoint_url",
+	"dual-stack endpoint": "check AWS_USE_DUALSTACK_ENDPOINT and the profile's use_dualstack_endpoint",
+	"FIPS endpoint":       "check AWS_USE_FIPS_ENDPOINT and the profile's use_fips_endpoint",
+	"bucket":              "check the destination, --addressing-style and --endpoint-url",
+	"profile":             "check AWS_PROFILE and ~/.aws/config",
+	"AWS_CA_BUNDLE":       "correct it, unset it, or use --ca-bundle FILE",
+	"region":              "check AWS_REGION and the profile's region",
+	"proxy":               "check HTTPS_PROXY and HTTP_PROXY",
+	"access key id":       "check AWS_ACCESS_KEY_ID and ~/.aws/credentials",
+	"secret access key":   "check AWS_SECRET_ACCESS_KEY and ~/.aws/credentials",
+	"session token":       "check AWS_SESSION_TOKEN and ~/.aws/credentials",
+	"AWS configuration":   "check AWS_CONFIG_FILE and ~/.aws/config",
 }
 
 // aboutConnection knows why no answer came.
@@ -261,6 +266,9 @@ func aboutUpload(err error, f facts) problem {
 		p.hint = "look who else writes there, and run it again"
 	case upload.Access:
 		p.hint = "check the credentials"
+		if action := needed(operation(err), f.properties); store.StatusCode(err) == http.StatusForbidden && permissions[operation(err)] != "" {
+			p.hint = "the credentials need " + action + " on " + f.bucket
+		}
 	case upload.SourceChanged:
 		p.hint = "run it again when nobody writes to it, or with --on-change retry; --size-at-start is for files that only grow"
 	case upload.TooShort:

@@ -50,6 +50,8 @@ func cpFlags() []cli.Flag {
 
 		text(groupSent, "multipart-threshold", "SIZE", "what is larger goes up in parts (default 64MiB)"),
 		text(groupSent, "part-size", "SIZE", "5MiB to 5GiB (default 16MiB; grows so that 10,000 parts are enough)"),
+		text(groupSent, "max-parts", "N", "of one upload; less for stores that take no 10,000"),
+		text(groupSent, "bwlimit", "RATE", "bytes a second of all requests together (10MiB), or a timetable:\n'08:00,512KiB 19:00,10MiB 23:00,off', 'Mon-08:00,1MiB Sat-00:00,off'"),
 		text(groupSent, "concurrency", "N", "slots for requests: a part takes four, a small file one (default 64)"),
 		text(groupSent, "max-memory", "SIZE", "of what streams may hold in memory (default the lesser of 256MiB\nand a quarter of the control group's limit)"),
 		text(groupSent, "expected-size", "SIZE", "that a stream will have: gives equal parts from the start; a shorter\none is refused, unless --min-size allows it"),
@@ -89,13 +91,15 @@ func cpFlags() []cli.Flag {
 		toggle(groupOutput, "verbose", "a line for each request, with the store's request id", "v"),
 		text(groupOutput, "progress", "HOW", "bar, lines, none, or auto: bar on a terminal (default auto)"),
 	}
-	return append(flags, accessFlags()...)
+	return append(append(flags, endpointFlags()...), accessFlags()...)
 }
 
 // values reads flags. The first that is wrong is the error.
 type values struct {
-	c   *cli.Context
-	err error
+	c        *cli.Context
+	origins  origins
+	requests int // at once; 0: as many as the slots allow
+	err      error
 }
 
 // refuse notes that a flag's value is not possible, and what is.

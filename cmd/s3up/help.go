@@ -45,6 +45,9 @@ Examples:
 A file above --multipart-threshold goes up in parts, and is then copied onto itself on the server:
 that makes its ETag the MD5 of its bytes. A run that was ended leaves the parts that were sent, and
 the same command again sends only what is missing. Flags may stand anywhere; -- ends them.
+Each flag has a variable: S3UP_PART_SIZE=64MiB is --part-size 64MiB, S3UP_JSON=true is --json; of a
+flag that repeats, each line is a value. A flag comes before its variable, and both before what is
+under "s3 =" in the profile of the AWS configuration file (max_bandwidth, multipart_chunksize, …).
 A slash at the end of the destination, or a bucket alone, takes the base name of the source. A key
 is taken as it is typed: nothing in it is unescaped.
 `

@@ -62,11 +62,10 @@ func (p *program) dispatch() (int, error) {
 		OnUsageError: func(_ *cli.Context, err error, _ bool) error { return err },
 		Action: func(c *cli.Context) error {
 			o, err := newCpOptions(c)
-			if err != nil {
-				return err
+			if err == nil {
+				code, err = p.cp(o)
 			}
-			code, err = p.cp(o)
-			return err
+			return o.origins.inWords(err)
 		},
 	}
 	app := &cli.App{

@@ -222,28 +222,6 @@ func decodeKey(raw []byte) []byte {
 	return nil
 }
 
-// extraPermissions are those that some properties need beside s3:PutObject.
-func (o *cpOptions) extraPermissions() []string {
-	var all []string
-	p := o.properties
-	if len(p.Tags) > 0 {
-		all = append(all, "s3:PutObjectTagging")
-	}
-	if p.ACL != "" || len(p.Grants.All()) > 0 {
-		all = append(all, "s3:PutObjectAcl")
-	}
-	if p.LockMode != "" {
-		all = append(all, "s3:PutObjectRetention")
-	}
-	if p.LegalHold {
-		all = append(all, "s3:PutObjectLegalHold")
-	}
-	if strings.HasPrefix(string(p.SSE), "aws:kms") {
-		all = append(all, "kms:GenerateDataKey", "kms:Decrypt")
-	}
-	return all
-}
-
 // askedFor names the flags that were given for what not every store does.
 func (o *cpOptions) askedFor() []string {
 	var all []string

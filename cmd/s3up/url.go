@@ -1,6 +1,7 @@
 package main
 
 import (
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -9,6 +10,10 @@ const scheme = "s3://"
 
 // maxKey is the longest key that S3 takes, in bytes.
 const maxKey = 1024
+
+// accessPoint is the ARN of an access point; one without a region is for several.
+// Behind its name, a slash begins the key.
+var accessPoint = regexp.MustCompile(`^arn:aws[a-z-]*:s3:[a-z0-9-]*:[0-9]{12}:accesspoint[/:][A-Za-z0-9._-]+`)
 
 func isURL(word string) bool { return strings.HasPrefix(word, scheme) }
 
@@ -20,6 +25,9 @@ func parseURL(url string) (bucket, key string, err error) {
 		return "", "", usagef("", "%q: a destination is s3://BUCKET/KEY or s3://BUCKET/PREFIX/", url)
 	}
 	bucket, key, _ = strings.Cut(rest, "/")
+	if m := accessPoint.FindString(rest); m != "" {
+		bucket, key = m, strings.TrimPrefix(rest[len(m):], "/")
+	}
 	if why := badBucket(bucket); why != "" {
 		return "", "", usagef("", "%q: %s", url, why)
 	}
@@ -35,8 +43,12 @@ func badBucket(name string) string {
 	switch {
 	case name == "":
 		return "the name of the bucket is missing: s3://BUCKET/KEY"
+	case accessPoint.MatchString(name):
+		return ""
 	case strings.HasPrefix(name, "arn:"):
-		return "an ARN is no bucket: use the alias of the access point"
+		return "an ARN is no bucket, but for that of an access point: arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME"
+	case strings.HasSuffix(name, "--ol-s3"):
+		return "an Object Lambda access point is for reading only: use the bucket's name"
 	case len(name) > 255:
 		return "the name of the bucket is longer than 255 letters"
 	case strings.HasSuffix(name, "--x-s3"):

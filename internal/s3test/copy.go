@@ -64,6 +64,9 @@ func (c *call) openSource() (source, *version, error) {
 	if v.class == "GLACIER" || v.class == "DEEP_ARCHIVE" {
 		return src, nil, fail("InvalidObjectState", "Operation is not valid for the source object's storage class")
 	}
+	if err := c.mayDecrypt(v.enc); err != nil {
+		return src, nil, err
+	}
 	return src, v, c.checkCustomerKey(v.enc, "X-Amz-Copy-Source-Server-Side-Encryption")
 }
 

@@ -87,6 +87,9 @@ func (c *call) openForPart() (u *upload, err error) {
 		if c.q.PartOnce && u.parts[c.part] != nil {
 			return refusal(http.StatusNotImplemented)
 		}
+		if err := c.mayDecrypt(u.enc); err != nil {
+			return err
+		}
 		return c.checkCustomerKey(u.enc, "X-Amz-Server-Side-Encryption")
 	})
 }

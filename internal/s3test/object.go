@@ -118,10 +118,21 @@ func (c *call) encryption(prefix string) (e encryption, err error) {
 	case e.mode == "" && e.algorithm == "":
 		e.mode = "AES256"
 	}
+	if strings.HasPrefix(e.mode, "aws:kms") && c.q.denies("kms:GenerateDataKey") {
+		return e, fail("AccessDenied", "not authorized to perform: kms:GenerateDataKey")
+	}
 	if strings.HasPrefix(e.mode, "aws:kms") && e.kmsKey == "" {
 		e.kmsKey = "arn:aws:kms:" + c.s.o.Region + ":111122223333:key/s3test"
 	}
 	return e, nil
+}
+
+// mayDecrypt says whether the credentials may use the KMS key of what is there.
+func (c *call) mayDecrypt(e encryption) error {
+	if strings.HasPrefix(e.mode, "aws:kms") && c.q.denies("kms:Decrypt") {
+		return fail("AccessDenied", "not authorized to perform: kms:Decrypt")
+	}
+	return nil
 }
 
 // isContext says whether a text is an encryption context, or empty.

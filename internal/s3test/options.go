@@ -4,7 +4,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -161,6 +163,10 @@ type Quirks struct {
 	SSEIgnored          bool // nothing is encrypted and no answer says so: versitygw, Ceph, rclone
 	SSERefused          bool // asking for encryption is 501: MinIO without a KMS
 
+	RequesterPays bool   // requests that do not say that they pay are refused
+	Owner         string // the account that owns all buckets: an x-amz-expected-bucket-owner that is another one is refused
+	FrontEnd      bool   // a proxy changes Accept-Encoding, and x-id is refused: Google Cloud Storage
+
 	// Deny lists actions that the credentials lack, such as s3:GetObject,
 	// s3:ListBucketMultipartUploads, s3:AbortMultipartUpload.
 	Deny []string
@@ -266,6 +272,20 @@ func kebab(name string) string {
 		b.WriteRune(unicode.ToLower(r))
 	}
 	return b.String()
+}
+
+// Permissions lists those that Deny can take away, sorted.
+func Permissions() []string {
+	known := map[string]bool{
+		"s3:PutObjectTagging": true, "s3:PutObjectAcl": true, "s3:PutObjectRetention": true, "s3:PutObjectLegalHold": true,
+		"s3:BypassGovernanceRetention": true, "s3:GetObjectVersion": true, "s3:DeleteObjectVersion": true,
+		"kms:GenerateDataKey": true, "kms:Decrypt": true,
+	}
+	for _, op := range operations {
+		known[op.action] = true
+	}
+	delete(known, "")
+	return slices.Sorted(maps.Keys(known))
 }
 
 func (q *Quirks) denies(action string) bool {

@@ -30,6 +30,23 @@ var quirkTests = map[string]struct {
 		return r.Header.Get("Server")
 	}, "AmazonS3", "MinIO"},
 
+	"requester-pays": {"", func(w *world) string {
+		_, without := w.put("k", "x")
+		_, with := w.put("k", "x", func(in *s3.PutObjectInput) { in.RequestPayer = types.RequestPayerRequester })
+		return code(without) + " " + code(with)
+	}, "ok ok", "AccessDenied ok"},
+	"owner": {"123456789012", func(w *world) string {
+		must(w.put("k", "x", func(in *s3.PutObjectInput) { in.ExpectedBucketOwner = aws.String("123456789012") }))(w.t)
+		_, put := w.put("k", "x", func(in *s3.PutObjectInput) { in.ExpectedBucketOwner = aws.String("999999999999") })
+		_, copied := w.selfCopy("k", func(in *s3.CopyObjectInput) { in.ExpectedSourceBucketOwner = aws.String("999999999999") })
+		return code(put) + " " + code(copied)
+	}, "ok ok", "AccessDenied AccessDenied"},
+	"front-end": {"", func(w *world) string {
+		_, put := w.put("k", "x")  // the SDK adds x-id
+		_, list := w.listUploads() // and signs Accept-Encoding
+		return code(put) + " " + code(list)
+	}, "ok ok", "InvalidArgument SignatureDoesNotMatch"},
+
 	"self-copy-keeps-etag":        {"", selfCopyThenAround, "md5 md5", "composite md5"},
 	"copy-keeps-etag":             {"", selfCopyThenAround, "md5 md5", "composite composite"},
 	"self-copy-keeps-checksummed": {"", selfCopyChecksummed, "md5 md5", "composite md5"},

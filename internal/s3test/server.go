@@ -388,13 +388,24 @@ func (c *call) run(routeErr error) (*answer, error) {
 		return nil, routeErr
 	}
 	op := operations[c.op]
-	if c.q.denies(op.action) {
+	if c.q.denies(op.action) || c.isStranger() {
 		return nil, fail("AccessDenied")
 	}
 	if sha := c.h.Get("x-amz-content-sha256"); c.q.ChunkedRefused && strings.HasPrefix(sha, "STREAMING-") {
 		return nil, fail("XAmzContentSHA256Mismatch")
 	}
 	return op.run(c)
+}
+
+// isStranger says whether the request is for a bucket of another owner, or by
+// somebody who does not pay.
+func (c *call) isStranger() bool {
+	for _, name := range []string{"X-Amz-Expected-Bucket-Owner", "X-Amz-Source-Expected-Bucket-Owner"} {
+		if owner := c.h.Get(name); owner != "" && c.q.Owner != "" && owner != c.q.Owner {
+			return true
+		}
+	}
+	return c.q.RequesterPays && c.h.Get("X-Amz-Request-Payer") != "requester"
 }
 
 // find looks the request's bucket up. The caller holds s.mu.

@@ -20,6 +20,12 @@ const maxSkew = 15 * time.Minute
 // made for the bucket's region. It is written from Amazon's description rather
 // than on the SDK's signer, so that the two check each other.
 func (c *call) authenticate() error {
+	if c.q.FrontEnd {
+		if c.query.Has("x-id") {
+			return fail("InvalidArgument", "Invalid query parameter(s): [x-id]")
+		}
+		c.h.Set("Accept-Encoding", "gzip(gfe)")
+	}
 	auth := c.h.Get("Authorization")
 	if auth == "" {
 		if c.s.o.Public {

@@ -24,6 +24,18 @@
 // and the call is tried again. CompleteMultipartUpload and the copies may stay
 // silent for minutes while the store works; they have [Config.LongStallTimeout].
 //
+// # Endpoints
+//
+// A bucket that a store says to be in another region is looked for there, once for
+// each call. What buckets want of every request is added to every request, and
+// signed; see [Config.Headers]. Kinds of stores that have to be treated in their
+// own way stand in one table (providers.go), each with its source.
+//
+// # Bandwidth
+//
+// Bodies are read no faster than [Config.Bandwidth] lets them, all together. A body
+// that waits for its turn is not a stall.
+//
 // # TLS
 //
 // Certificates are verified, by the authorities of [Config.CABundle] if there is

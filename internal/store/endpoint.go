@@ -85,25 +85,48 @@ func checkProxy(proxy func(*http.Request) (*url.URL, error), endpoint string) er
 }
 
 // usePath says whether the bucket goes into the path rather than the host name.
-func usePath(style, endpoint string) bool {
+func usePath(style, endpoint string, p provider) bool {
 	switch {
 	case style == "path":
 		return true
-	case style == "virtual", endpoint == "":
+	case style == "virtual", endpoint == "", p.virtual:
 		return false
 	}
 	u, err := url.Parse(endpoint)
 	if err != nil {
 		return false
 	}
-	host := u.Hostname()
-	return !isAmazon(host) && !underDomain(host, virtualOnly...)
+	return !isAmazon(u.Hostname())
 }
 
-// virtualOnly are services that refuse buckets in the path: Alibaba OSS answers
-// SecondLevelDomainForbidden, Tencent COS PathStyleDomainForbidden for buckets
-// since 2024 (https://www.tencentcloud.com/document/product/436/57456).
-var virtualOnly = []string{"aliyuncs.com", "myqcloud.com"}
+// checkTogether refuses what Amazon's own endpoints alone have, elsewhere, and
+// what they have not together. It is asked about what holds in the end, by
+// whatever has set it.
+func checkTogether(style, endpoint string, accelerate, dualStack, fips bool) error {
+	var what string
+	switch {
+	case accelerate:
+		what = "accelerate endpoint"
+	case dualStack:
+		what = "dual-stack endpoint"
+	case fips:
+		what = "FIPS endpoint"
+	default:
+		return nil
+	}
+	why := ""
+	switch {
+	case endpoint != "":
+		why = "is one of Amazon's own, and the endpoint is " + withoutSecrets(endpoint) + ": leave one of them out"
+	case accelerate && style == "path":
+		why = "has the bucket in the host name, and the addressing style is path: leave one of them out"
+	case accelerate && fips:
+		why = "is no FIPS endpoint: leave one of them out"
+	default:
+		return nil
+	}
+	return &ConfigError{What: what, Err: errors.New(why)}
+}
 
 func isAmazon(host string) bool {
 	return underDomain(host, "amazonaws.com", "amazonaws.com.cn", "amazonaws.eu", "api.aws", "api.amazonwebservices.com.cn")

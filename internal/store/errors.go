@@ -32,7 +32,8 @@ func (e *lostCredentials) Unauthorized() bool { return true }
 
 // ConfigError is a mistake in the configuration; nothing was sent.
 type ConfigError struct {
-	// What is "endpoint", "addressing style", "profile", "region", "proxy", "CA
+	// What is "endpoint", "accelerate endpoint", "dual-stack endpoint", "FIPS
+	// endpoint", "provider", "addressing style", "profile", "region", "proxy", "CA
 	// bundle", "AWS_CA_BUNDLE", "client certificate", "client key", "access key
 	// id", "secret access key", "session token" or "AWS configuration".
 	What  string

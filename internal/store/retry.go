@@ -42,6 +42,7 @@ type calls struct {
 	patience *patience
 	identity *identity
 	creds    aws.CredentialsProvider
+	regions  *regions
 
 	skewed sync.Once // OnSkew was told
 
@@ -63,10 +64,12 @@ type call struct {
 	slow        int       // failures of attempts that took longer than patience lasts, and moved
 	asked       bool      // has had the credentials renewed
 	dated       bool      // was made again because of the clock
+	relocated   bool      // was made again in another region
 
 	// Of the last attempt:
 	attempt int
 	begun   time.Time
+	region  string
 	host    string
 	body    *body // nil if it has none
 }
@@ -136,6 +139,7 @@ func target(input any) (bucket, key string, part int32) {
 func (c *call) finalize(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
 	c.attempt++
 	c.begun = c.patience.now()
+	c.region = c.regions.of(c.bucket)
 	c.body = nil
 	c.patience.begin()
 
@@ -177,6 +181,9 @@ func (c *call) MaxAttempts() int { return c.most }
 func (c *call) IsErrorRetryable(err error) bool {
 	if c.ctx.Err() != nil {
 		return false
+	}
+	if c.isElsewhere(err) {
+		return true
 	}
 	// Answers to HEAD have no body that could say what the matter is.
 	mute := c.op == "HeadObject"

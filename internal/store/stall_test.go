@@ -2,11 +2,13 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -138,6 +140,22 @@ func TestSlowIsNotStalled(t *testing.T) {
 			},
 			func(s *Store) error {
 				return uploadPart(t.Context(), s, &slowReader{Reader: bytes.NewReader(data), pause: window * 3 / 2})
+			},
+		},
+		"what goes out is held back": {
+			func(w http.ResponseWriter, r *http.Request, end <-chan struct{}) {
+				drain(r)
+				ok(w, r)
+			},
+			func(s *Store) error {
+				throttle := newThrottle(Config{Bandwidth: func(time.Time) int64 { return 100 << 20 }})
+				var once sync.Once
+				throttle.sleep = func(context.Context, time.Duration) error {
+					once.Do(func() { <-time.After(window * 3 / 2) })
+					return nil
+				}
+				s.Client.Options().HTTPClient.(*transport).throttle = throttle
+				return uploadPart(t.Context(), s, bytes.NewReader(data))
 			},
 		},
 	} {

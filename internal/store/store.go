@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -37,7 +38,34 @@ type Config struct {
 	// give credentials are verified all the same: tokens are sent to them.
 	NoVerifyTLS bool
 
-	Connections int // requests in flight at once, for the size of the pool; default 64
+	// Accelerate sends through Amazon's edge locations. DualStack and FIPS are for
+	// IPv6 and for validated cryptography; nil = AWS_USE_DUALSTACK_ENDPOINT and
+	// AWS_USE_FIPS_ENDPOINT, the profile's, else no.
+	Accelerate      bool
+	DualStack, FIPS *bool
+
+	// NoSign sends requests without a signature, and wants no credentials.
+	NoSign bool
+	// SignPayload hashes bodies for the signature, for buckets that demand it: each
+	// is then read twice.
+	SignPayload bool
+	// RequestPayer agrees to pay for the requests. BucketOwner is the account that
+	// must own the bucket; Amazon refuses all requests if it does not. Headers go on
+	// each request; see [CheckHeader].
+	RequestPayer bool
+	BucketOwner  string
+	Headers      http.Header
+
+	// Provider is the kind of store, where its host does not tell: one of
+	// [Providers], or "auto" (also "").
+	Provider string
+
+	Connections    int // requests in flight at once, for the size of the pool; default 64
+	MaxConnections int // more of them are never open; 0 = no bound
+
+	// Bandwidth is asked for the bytes a second that all bodies together may go out
+	// at, at that time; 0 is as fast as it goes. May be nil.
+	Bandwidth func(time.Time) int64
 
 	StallTimeout     time.Duration // a connection without a byte moving; default 60s
 	LongStallTimeout time.Duration // the same while the store completes or copies; default 15m
@@ -68,6 +96,10 @@ type Config struct {
 	// a signature. Requests are signed by the store's clock then. May be nil.
 	OnSkew func(ahead time.Duration)
 
+	// OnRegion is told once of each bucket that turned out to be in another region
+	// than the configured one. Its requests go there from then on. May be nil.
+	OnRegion func(bucket, region string)
+
 	UserAgent string // "name/version" of the program
 }
 
@@ -92,7 +124,18 @@ type Store struct {
 	Region   string
 	Endpoint string // URL in use, from wherever it came; "" is Amazon's own for the region
 	AWS      bool   // the endpoint is Amazon's
+
+	// What stores of this kind allow, where it is less than Amazon does; else 0.
+	MaxParts   int
+	MaxCopy    int64
+	EqualParts bool // all parts of an upload but the last must be of one size
+
+	regions *regions
 }
+
+// RegionOf is where requests for a bucket go: [Store.Region], unless the store
+// said that it is elsewhere.
+func (s *Store) RegionOf(bucket string) string { return s.regions.of(bucket) }
 
 // Tokens are renewed this long before they end, so that a request does not set
 // out with one that expires on the way.
@@ -150,27 +193,51 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	id := &identity{files: files}
 	calls := &calls{cfg: cfg, patience: patience, identity: id, creds: awsCfg.Credentials}
 	httpClient := newTransport(awsCfg.HTTPClient, cfg, patience, id)
+	var kind provider
 	client := s3.NewFromConfig(awsCfg, func(o *s3.Options) {
 		if cfg.Endpoint != "" {
 			o.BaseEndpoint = &cfg.Endpoint
 		}
-		o.UsePathStyle = usePath(cfg.Addressing, aws.ToString(o.BaseEndpoint))
+		kind, err = providerOf(cfg.Provider, aws.ToString(o.BaseEndpoint))
+		o.UsePathStyle = usePath(cfg.Addressing, aws.ToString(o.BaseEndpoint), kind)
+		o.UseAccelerate = cfg.Accelerate
+		o.UseARNRegion = true // an access point's ARN names the region
+		calls.regions = newRegions(o.Region)
+		o.EndpointResolverV2 = calls.regions
 		o.HTTPClient = httpClient
-		o.Credentials = renewed{awsCfg.Credentials}
+		if cfg.NoSign {
+			o.Credentials = aws.AnonymousCredentials{}
+		} else {
+			o.Credentials = renewed{awsCfg.Credentials}
+		}
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 		o.ContinueHeaderThresholdBytes = -1
-		o.APIOptions = append(o.APIOptions, unsignedPayload, func(stack *middleware.Stack) error {
+		payload := unsignedPayload
+		if cfg.SignPayload {
+			payload = signPayload
+		}
+		o.APIOptions = append(o.APIOptions, payload, addHeaders(cfg), func(stack *middleware.Stack) error {
 			return addCall(stack, calls)
 		})
+		if kind.bare {
+			o.APIOptions = append(o.APIOptions, bareRequests)
+		}
 		if cfg.UserAgent != "" {
 			o.APIOptions = append(o.APIOptions, userAgent(cfg.UserAgent))
 		}
 	})
+	if err != nil {
+		return nil, err
+	}
 	s := &Store{
-		Client:   client,
-		Region:   client.Options().Region,
-		Endpoint: aws.ToString(client.Options().BaseEndpoint),
+		Client:     client,
+		Region:     client.Options().Region,
+		Endpoint:   aws.ToString(client.Options().BaseEndpoint),
+		MaxParts:   kind.maxParts,
+		MaxCopy:    kind.maxCopy,
+		EqualParts: kind.equalParts,
+		regions:    calls.regions,
 	}
 	s.AWS = true
 	if s.Endpoint != "" {
@@ -183,8 +250,16 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err := checkRegion(s.Region); err != nil {
 		return nil, err
 	}
+	o := client.Options().EndpointOptions
+	if err := checkTogether(cfg.Addressing, s.Endpoint, cfg.Accelerate, o.UseDualStackEndpoint == aws.DualStackEndpointStateEnabled,
+		o.UseFIPSEndpoint == aws.FIPSEndpointStateEnabled); err != nil {
+		return nil, err
+	}
 	if err := checkProxy(httpClient.next.Proxy, cmp.Or(s.Endpoint, "https://s3."+s.Region+".amazonaws.com")); err != nil {
 		return nil, err
+	}
+	if cfg.NoSign {
+		return s, nil
 	}
 	if err := checkCredentials(ctx, awsCfg.Credentials, credentialsTimeout(awsCfg.Credentials)); err != nil {
 		return nil, err
@@ -205,6 +280,23 @@ func loadConfig(ctx context.Context, cfg Config, files tlsFiles) (aws.Config, er
 	}
 	if cfg.Profile != "" {
 		opts = append(opts, config.WithSharedConfigProfile(cfg.Profile))
+	}
+	if cfg.NoSign {
+		opts = append(opts, config.WithCredentialsProvider(aws.AnonymousCredentials{}))
+	}
+	if cfg.DualStack != nil {
+		state := aws.DualStackEndpointStateDisabled
+		if *cfg.DualStack {
+			state = aws.DualStackEndpointStateEnabled
+		}
+		opts = append(opts, config.WithUseDualStackEndpoint(state))
+	}
+	if cfg.FIPS != nil {
+		state := aws.FIPSEndpointStateDisabled
+		if *cfg.FIPS {
+			state = aws.FIPSEndpointStateEnabled
+		}
+		opts = append(opts, config.WithUseFIPSEndpoint(state))
 	}
 	awsCfg, err := config.LoadDefaultConfig(ctx, opts...)
 	if err == nil {

@@ -45,6 +45,7 @@ type transport struct {
 	cfg      Config
 	patience *patience
 	identity *identity
+	throttle *throttle // nil: none
 }
 
 // newTransport builds on the client that the SDK's configuration prepared, for
@@ -71,7 +72,7 @@ func newTransport(prepared aws.HTTPClient, cfg Config, p *patience, id *identity
 		t.TLSNextProto = nil
 		t.MaxIdleConns = cfg.Connections + sparePool
 		t.MaxIdleConnsPerHost = cfg.Connections + sparePool
-		t.MaxConnsPerHost = 0
+		t.MaxConnsPerHost = cfg.MaxConnections
 		t.MaxResponseHeaderBytes = maxHead
 		t.WriteBufferSize = writeBuffer
 		t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -84,7 +85,7 @@ func newTransport(prepared aws.HTTPClient, cfg Config, p *patience, id *identity
 			return newConn(c, p.within(cfg.StallTimeout), blocks), nil
 		}
 	})
-	return &transport{next: client.GetTransport(), cfg: cfg, patience: p, identity: id}
+	return &transport{next: client.GetTransport(), cfg: cfg, patience: p, identity: id, throttle: newThrottle(cfg)}
 }
 
 // Do sends one request and returns when the head of the answer is there.
@@ -108,6 +109,9 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 	if req.Body != nil && req.Body != http.NoBody {
 		b = &body{ReadCloser: req.Body, size: req.ContentLength}
 		req.Body = b
+		if t.throttle != nil {
+			req.Body = &limited{ReadCloser: b, ctx: ctx, throttle: t.throttle, left: b.size}
+		}
 	}
 	if c := callFrom(ctx); c != nil {
 		c.host = req.URL.Host

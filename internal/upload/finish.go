@@ -366,6 +366,6 @@ func (t *transfer) opaque(now answer) {
 // leaveNothing aborts an upload that is not needed any more.
 func (t *transfer) leaveNothing(ctx context.Context, up *upload) {
 	if err := t.abort(ctx, up.id); err != nil {
-		t.note("the multipart upload %s could not be aborted: %s", clip(up.id), reason(err))
+		t.note("the multipart upload %s could not be aborted: %s%s", clip(up.id), reason(err), lacking(err, "s3:AbortMultipartUpload", ""))
 	}
 }

@@ -3,6 +3,7 @@ package upload
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -93,6 +94,10 @@ func (t *transfer) unseen(cause error) error {
 		t.res.Normalized = Already
 		t.result(t.completed, ETagMD5)
 		return nil
+	case tag == t.composite && t.o.Normalize == NormalizeOff:
+		t.res.Normalized = Off
+		t.result(t.completed, ETagMultipart)
+		return nil
 	case tag == t.composite:
 		t.result(t.completed, ETagMultipart)
 	case !t.isEncrypted() && t.u.knowsMD5(t.job.Bucket) && (etag.IsMD5(tag) || etag.Parts(tag) == t.res.Parts):
@@ -101,7 +106,8 @@ func (t *transfer) unseen(cause error) error {
 		t.result(t.completed, ETagOpaque)
 	}
 	t.res.Normalized = Refused
-	t.note("the object may not be looked at (%s): it is verified by its parts, and its ETag stays what it is", reason(cause))
+	t.note("the object may not be looked at (%s): it is verified by its parts, and its ETag stays what it is%s", reason(cause),
+		lacking(cause, "s3:GetObject", "--normalize off"))
 	return nil
 }
 
@@ -109,6 +115,9 @@ func (t *transfer) unseen(cause error) error {
 // is escaped: stores read what is not in different ways, and then copy another
 // object (SERVERS.md, finding 11). The SDK sends the header as it is.
 func copySource(bucket, key string) *string {
+	if strings.HasPrefix(bucket, "arn:") { // of an access point
+		return aws.String(httpbinding.EscapePath(bucket+"/object/"+key, false))
+	}
 	return aws.String(bucket + "/" + httpbinding.EscapePath(key, false))
 }
 
@@ -165,7 +174,8 @@ func (t *transfer) checksumCopy(ctx context.Context, out *s3.HeadObjectOutput) e
 		t.summed = answeredSums{md5: sum}
 	case err != nil && now.same(seen(out)):
 		t.opaque(now)
-		t.note("the copy that proves the MD5 of the whole was refused (%s): the object is verified by its parts", reason(err))
+		t.note("the copy that proves the MD5 of the whole was refused (%s): the object is verified by its parts%s", reason(err),
+			lacking(err, t.copyNeeds(), "--normalize off"))
 	case err != nil, !made.made(now):
 		return t.overwritten(now)
 	case sum == "":
@@ -217,7 +227,8 @@ func (t *transfer) afterCopy(ctx context.Context, before *s3.HeadObjectOutput, h
 		return cause
 	}
 	t.res.Normalized = Refused
-	t.note("the copy that gives the object its MD5 as ETag was refused (%s): the object is stored and verified, its ETag stays composite", reason(cause))
+	t.note("the copy that gives the object its MD5 as ETag was refused (%s): the object is stored and verified, its ETag stays composite%s", reason(cause),
+		lacking(cause, t.copyNeeds(), "--normalize off"))
 	t.compare(before)
 	return nil
 }

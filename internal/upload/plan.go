@@ -24,6 +24,8 @@ type Limits struct {
 	MaxPut  int64 // of one PutObject: 5 GiB
 	MaxCopy int64 // of the source of a CopyObject: 5 GiB
 	Parts   int   // of one upload: 10,000
+	// EqualParts says that the store takes parts of one size only, but for the last.
+	EqualParts bool
 
 	// A listing is not followed for more pages than that, and not more unfinished
 	// uploads of a key are looked at: some listings never end. 1,000 each.

@@ -88,3 +88,16 @@ func TestStreamCut(t *testing.T) {
 		t.Errorf("reach %d, want %d", got, want)
 	}
 }
+
+func TestCopySource(t *testing.T) {
+	for _, tt := range []struct{ bucket, want string }{
+		{"b", "b/a%20b/%2B"},
+		{"mine-abc-s3alias", "mine-abc-s3alias/a%20b/%2B"},
+		{"arn:aws:s3:us-east-1:123456789012:accesspoint/mine",
+			"arn%3Aaws%3As3%3Aus-east-1%3A123456789012%3Aaccesspoint/mine/object/a%20b/%2B"},
+	} {
+		if got := *copySource(tt.bucket, "a b/+"); got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.bucket, got, tt.want)
+		}
+	}
+}

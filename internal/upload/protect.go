@@ -96,6 +96,11 @@ func (u *Uploader) locksByDefault(ctx context.Context, bucket string, with func(
 	if err != nil && status(err) == 0 {
 		return false, err
 	}
+	if status(err) == http.StatusForbidden {
+		u.mu.Lock()
+		u.unasked[bucket] = err
+		u.mu.Unlock()
+	}
 	if err == nil && out.ObjectLockConfiguration != nil && out.ObjectLockConfiguration.Rule != nil {
 		d := out.ObjectLockConfiguration.Rule.DefaultRetention
 		u.locks[bucket] = d != nil && d.Mode != ""
@@ -114,7 +119,17 @@ func (t *transfer) findLock(ctx context.Context, out *s3.HeadObjectOutput) error
 	if aws.ToString(out.VersionId) == "" {
 		return nil
 	}
-	return t.askForLock(ctx)
+	if err := t.askForLock(ctx); err != nil {
+		return err
+	}
+	t.u.mu.Lock()
+	denied := t.u.unasked[t.job.Bucket]
+	delete(t.u.unasked, t.job.Bucket) // once is enough
+	t.u.mu.Unlock()
+	if denied != nil && !t.locked {
+		t.note("whether the bucket locks objects by default may not be asked%s", lacking(denied, "s3:GetBucketObjectLockConfiguration", "--normalize self or off"))
+	}
+	return nil
 }
 
 // verifyProtection makes sure that the object is encrypted and locked as was

@@ -53,7 +53,7 @@ func (t *transfer) mayStage(ctx context.Context) error {
 	out, err := t.u.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &t.job.Bucket, Key: &probe}, t.with)
 	if err != nil && status(err) != http.StatusNotFound {
 		if KindOf(err) == Access {
-			return &Error{Access, "a staged copy could not be deleted again", err}
+			return &Error{Access, "a staged copy could not be deleted again, and --normalize staged needs that", err}
 		}
 		return err
 	}
@@ -77,7 +77,7 @@ func (t *transfer) clearStaged(ctx context.Context) {
 	for {
 		out, err := t.u.client.ListObjectsV2(ctx, in, t.with)
 		if err != nil {
-			t.note("staged copies of earlier runs cannot be listed: %s", reason(err))
+			t.note("staged copies of earlier runs cannot be listed: %s%s", reason(err), lacking(err, "s3:ListBucket", ""))
 			return
 		}
 		now := serverTime(out.ResultMetadata)

@@ -223,6 +223,9 @@ func (t *transfer) streamPlan(m *memory) (streamCut, error) {
 	if wish == DefaultPartSize && half < wish {
 		c.part = max(half, l.MinPart)
 	}
+	if l.EqualParts {
+		c.equal = l.Parts
+	}
 	if t.o.ExpectedSize > 0 {
 		planned, err := l.plan(t.o.ExpectedSize, c.part)
 		if err != nil {

@@ -232,8 +232,11 @@ func (t *transfer) unfinished(ctx context.Context) ([]*found, error) {
 			// versitygw refuses its own marker (SERVERS.md, finding 9).
 			t.note("the store did not list all unfinished uploads: %s", reason(err))
 			return all, nil
+		case t.o.NoResume && status(err) == http.StatusForbidden:
+			return nil, nil // nobody asked for what it tells
 		case err != nil && (cannot(err) || isAnswer(err)):
-			t.note("unfinished uploads of this key cannot be listed (%s): none is resumed or cleaned up", reason(err))
+			t.note("unfinished uploads of this key cannot be listed (%s): none is resumed or cleaned up%s", reason(err),
+				lacking(err, "s3:ListBucketMultipartUploads", "--resume never"))
 			return nil, nil
 		case err != nil:
 			return nil, err
@@ -300,6 +303,10 @@ func (t *transfer) look(ctx context.Context, u *types.MultipartUpload, now time.
 	case isGone(err):
 		return nil, nil
 	case cannot(err), isAnswer(err):
+		if status(err) == http.StatusForbidden && !t.o.NoResume {
+			t.note("the parts of an unfinished upload cannot be listed (%s): it is not resumed%s", reason(err),
+				lacking(err, "s3:ListMultipartUploadParts", "--resume never"))
+		}
 		return f, nil // its parts may have come in just now
 	default:
 		return nil, err
@@ -480,7 +487,8 @@ func (t *transfer) clear(ctx context.Context, all []*found, chosen *upload) {
 		case chosen != nil && f.id == chosen.id:
 		case t.o.StaleAfter == 0 || f.idle >= t.o.StaleAfter:
 			if err := t.abort(ctx, f.id); err != nil {
-				t.note("a stale upload of this key (%s, id %s) could not be aborted: %s", byteSize(f.bytes()), clip(f.id), reason(err))
+				t.note("a stale upload of this key (%s, id %s) could not be aborted: %s%s", byteSize(f.bytes()), clip(f.id), reason(err),
+					lacking(err, "s3:AbortMultipartUpload", "a longer --stale-after"))
 			} else {
 				t.res.UploadsAborted++
 			}
@@ -533,8 +541,8 @@ func (t *transfer) leave(ctx context.Context, up *upload, cause error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.o.CleanupTimeout)
 	defer cancel()
 	if err := t.abort(ctx, up.id); err != nil {
-		t.note("the multipart upload %s could not be aborted: %s; a lifecycle rule (AbortIncompleteMultipartUpload) clears such uploads",
-			clip(up.id), reason(err))
+		t.note("the multipart upload %s could not be aborted: %s; a lifecycle rule (AbortIncompleteMultipartUpload) clears such uploads%s",
+			clip(up.id), reason(err), lacking(err, "s3:AbortMultipartUpload", "--on-failure keep"))
 	}
 }
 

@@ -98,10 +98,11 @@ type Uploader struct {
 	greeted atomic.Bool // the store has been asked something
 
 	mu       sync.Mutex
-	opaque   map[string]bool // buckets that have answered twice with another ETag
-	kms      map[string]bool // buckets that encrypt unasked so that no ETag is an MD5
-	md5ETags map[string]bool // buckets that have answered with an MD5 as ETag
-	memory   *memory         // of streams, once there is one
+	opaque   map[string]bool  // buckets that have answered twice with another ETag
+	kms      map[string]bool  // buckets that encrypt unasked so that no ETag is an MD5
+	md5ETags map[string]bool  // buckets that have answered with an MD5 as ETag
+	unasked  map[string]error // why buckets could not be asked for their locks
+	memory   *memory          // of streams, once there is one
 }
 
 // New returns an Uploader. An error is of kind Usage.
@@ -142,6 +143,7 @@ func New(client Client, o Options) (*Uploader, error) {
 		opaque:   make(map[string]bool),
 		md5ETags: make(map[string]bool),
 		kms:      make(map[string]bool),
+		unasked:  make(map[string]error),
 	}, nil
 }
 
