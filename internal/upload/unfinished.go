@@ -123,7 +123,7 @@ func (t *transfer) begin(ctx context.Context, c cut) (*upload, error) {
 // is begun again with it.
 func (t *transfer) create(ctx context.Context, c cut) (*upload, error) {
 	for try := 1; ; try++ {
-		in := &s3.CreateMultipartUploadInput{Bucket: &t.job.Bucket, Key: &t.job.Key}
+		in := &s3.CreateMultipartUploadInput{Bucket: &t.job.Bucket, Key: &t.key}
 		t.createProperties().create(in)
 		out, err := t.u.client.CreateMultipartUpload(ctx, in, t.with)
 		if err != nil {
@@ -170,7 +170,7 @@ var launch = time.Date(2010, 11, 11, 0, 0, 0, 0, time.UTC)
 func (t *transfer) unfinished(ctx context.Context) ([]*found, error) {
 	var all []*found
 	// Other keys that begin as this one does may hold what XML cannot.
-	in := &s3.ListMultipartUploadsInput{Bucket: &t.job.Bucket, Prefix: &t.job.Key, EncodingType: types.EncodingTypeUrl}
+	in := &s3.ListMultipartUploadsInput{Bucket: &t.job.Bucket, Prefix: &t.key, EncodingType: types.EncodingTypeUrl}
 	pages := make(map[string]bool)
 	looked := 0
 	for {
@@ -190,7 +190,7 @@ func (t *transfer) unfinished(ctx context.Context) ([]*found, error) {
 		}
 		now := serverTime(out.ResultMetadata)
 		for i := range out.Uploads {
-			if u := &out.Uploads[i]; listed(u.Key, out.EncodingType) == t.job.Key && aws.ToString(u.UploadId) != "" && *u.UploadId != t.gone {
+			if u := &out.Uploads[i]; listed(u.Key, out.EncodingType) == t.key && aws.ToString(u.UploadId) != "" && *u.UploadId != t.gone {
 				if looked++; looked > t.o.Limits.Looks {
 					t.note("the store lists more than %d unfinished uploads of this key: the others were not looked at", t.o.Limits.Looks)
 					return all, nil
@@ -271,7 +271,7 @@ func (t *transfer) look(ctx context.Context, u *types.MultipartUpload, now time.
 // listParts returns the parts of an upload.
 func (t *transfer) listParts(ctx context.Context, id string) (map[int]storedPart, error) {
 	parts := make(map[int]storedPart)
-	in := &s3.ListPartsInput{Bucket: &t.job.Bucket, Key: &t.job.Key, UploadId: &id}
+	in := &s3.ListPartsInput{Bucket: &t.job.Bucket, Key: &t.key, UploadId: &id}
 	for page := 1; ; page++ {
 		out, err := t.u.client.ListParts(ctx, in, t.with)
 		if err != nil {
@@ -409,7 +409,7 @@ const aborts = 5
 func (t *transfer) abort(ctx context.Context, id string) error {
 	for range aborts {
 		_, err := t.u.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
-			Bucket: &t.job.Bucket, Key: &t.job.Key, UploadId: &id}, t.with)
+			Bucket: &t.job.Bucket, Key: &t.key, UploadId: &id}, t.with)
 		if err != nil {
 			if isGone(err) {
 				return nil
