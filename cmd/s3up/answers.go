@@ -120,7 +120,7 @@ func refusal(err error) string {
 // makesObject says whether a call carries the properties of the object.
 func makesObject(err error) bool {
 	op := operation(err)
-	return op == "PutObject" || op == "CreateMultipartUpload"
+	return op == "PutObject" || op == "CreateMultipartUpload" || op == "CopyObject"
 }
 
 // permission returns what IAM calls the right to make the call that was refused.

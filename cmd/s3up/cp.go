@@ -78,6 +78,11 @@ func newCpOptions(c *cli.Context) (cpOptions, error) {
 			StaleAfter:   v.duration("stale-after", defaultStale, 0),
 			OnFailure:    upload.OnFailure(v.choice("on-failure", "auto", "keep", "abort")),
 			Normalize:    upload.Normalize(v.choice("normalize", "auto", "self", "staged", "off")),
+			NoClobber:    c.Bool("no-clobber"),
+			IfMatch:      v.etag("if-match"),
+			IfChanged:    c.Bool("if-changed"),
+			Publish:      upload.Publish(v.choice("publish", "direct", "staged")),
+			PruneVersion: c.Bool("prune-version"),
 		},
 		properties: upload.Properties{
 			StorageClass: types.StorageClass(v.word("storage-class", "a storage class, such as STANDARD_IA")),
@@ -109,7 +114,10 @@ func newCpOptions(c *cli.Context) (cpOptions, error) {
 	case o.store.ClientKey != "" && o.store.ClientCert == "":
 		return o, usagef("add --client-cert FILE", "--client-key needs its certificate")
 	}
-	return o, o.arguments(c.Args().Slice())
+	if err := o.arguments(c.Args().Slice()); err != nil {
+		return o, err
+	}
+	return o, o.checkConditions()
 }
 
 // arguments reads what is to be uploaded, and where to.

@@ -10,7 +10,9 @@ import (
 // rehearse tells what would be uploaded. Nothing is sent and no stream is opened,
 // neither a store nor credentials are needed.
 func (c *copying) rehearse(ctx context.Context, tasks []*task) error {
-	u, err := upload.New(nil, c.o.upload)
+	options := c.o.upload
+	options.CopyConditions = true // the store is to tell
+	u, err := upload.New(nil, options)
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,10 @@ type fileLine struct {
 	UploadsAborted int            `json:"uploads_aborted"`
 	DurationMS     int64          `json:"duration_ms"`
 
+	Published bool       `json:"published,omitempty"`      // by a copy from its staging key
+	Pruned    string     `json:"pruned_version,omitempty"` // the version of parts that was deleted
+	Found     *foundLine `json:"found,omitempty"`          // what was there, if a condition did not hold
+
 	Locked    bool     `json:"locked,omitempty"` // and not copied for that reason
 	Notes     []string `json:"notes,omitempty"`
 	Resumable bool     `json:"resumable,omitempty"` // failed, and the same command goes on with what was sent
@@ -62,6 +66,7 @@ type summaryLine struct {
 	DurationMS int64  `json:"duration_ms"`
 	Exit       int    `json:"exit"`
 
+	Updated     int `json:"updated,omitempty"`
 	WouldUpload int `json:"would_upload,omitempty"` // a dry run
 
 	Notes []string `json:"notes,omitempty"` // that concern the run and no single file
@@ -75,6 +80,7 @@ func newFileLine(t *task, r *upload.Result, p *problem) fileLine {
 		VersionID: r.VersionID, ContentType: r.ContentType,
 		Parts: r.Parts, PartSize: r.PartSize, PartsResumed: r.PartsResumed, BytesSent: r.BytesSent,
 		Requests: r.Requests, UploadsAborted: r.UploadsAborted, DurationMS: r.Duration.Milliseconds(),
+		Published: r.Published, Pruned: r.Pruned, Found: newFoundLine(r.Found),
 		Locked: r.Locked, Notes: r.Notes, Resumable: r.Resumable,
 	}
 	if r.Size >= 0 {
