@@ -390,6 +390,7 @@ func (t *transfer) putObject(ctx context.Context, p *part) error {
 			if !again {
 				return err
 			}
+			try-- // nothing was stored
 			continue
 		}
 		if isDigest(code(err)) {
