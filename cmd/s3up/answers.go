@@ -124,5 +124,5 @@ func refusal(err error) string {
 // makesObject says whether a call carries the properties of the object.
 func makesObject(err error) bool {
 	op := operation(err)
-	return op == "PutObject" || op == "CreateMultipartUpload"
+	return op == "PutObject" || op == "CreateMultipartUpload" || op == "CopyObject"
 }

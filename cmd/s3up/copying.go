@@ -29,6 +29,7 @@ type copying struct {
 	mu      sync.Mutex
 	summary summaryLine
 	exits   map[int]int // how many files ended with a code
+	done    int         // files of which nothing is left to do
 	first   int         // the code of the first that failed
 	cut     int         // files that a signal ended
 	kept    bool        // one of them can be gone on with
@@ -167,7 +168,7 @@ func (c *copying) upload(ctx context.Context, tasks []*task) error {
 	defer show.stop()
 	options := c.o.upload
 	options.Slots = slots
-	options.ServerMD5 = s.AWS
+	options.ServerMD5, options.CopyConditions = s.AWS, s.AWS
 	options.Limits.EqualParts, options.Limits.MaxCopy = s.EqualParts, s.MaxCopy
 	if options.Limits.Parts == 0 {
 		options.Limits.Parts = s.MaxParts
@@ -255,10 +256,12 @@ func (c *copying) report(t *task, r *upload.Result) {
 		c.summary.WouldUpload++
 		c.summary.Bytes += max(r.Size, 0)
 	case r.Err == nil:
-		c.summary.Uploaded++
-		c.summary.Bytes += r.Size
+		c.summary.add(r)
 	default:
 		c.summary.Failed++
+	}
+	if r.Err == nil {
+		c.done++
 	}
 	c.summary.BytesSent += r.BytesSent
 	if p != nil {
@@ -296,7 +299,7 @@ func (c *copying) judge(r *upload.Result) *problem {
 	case r.Err != nil:
 		p := explain(r.Err, f)
 		return &p
-	case c.o.requireMD5 && r.Status == upload.Uploaded && r.ETagKind != upload.ETagMD5:
+	case c.o.requireMD5 && isStored(r) && r.ETagKind != upload.ETagMD5:
 		return &problem{
 			why:  "stored and intact, but its ETag " + clip(r.ETag) + " is not its MD5: " + whyNotMD5(r),
 			hint: md5Hint(r, c.o.upload.Normalize), exit: exitNotMD5, code: codeNames[exitNotMD5],
@@ -332,7 +335,7 @@ func (c *copying) finish(ctx context.Context) int {
 	if c.cut > 0 && len(c.o.sources) > 1 {
 		f := c.facts
 		f.resumable = c.kept
-		c.out.complain("interrupted: %d of %s are stored; %s", c.summary.Uploaded, plural(len(c.o.sources), "file"), goOn(f))
+		c.out.complain("interrupted: %d of %s are stored; %s", c.done-c.summary.Skipped, plural(len(c.o.sources), "file"), goOn(f))
 	}
 	code := c.exit(ctx)
 	if c.o.json {
@@ -359,7 +362,7 @@ func (c *copying) exit(ctx context.Context) int {
 		return exitOK
 	case c.summary.Failed == 0:
 		return exitNotMD5
-	case c.summary.Uploaded > 0:
+	case c.done > 0:
 		return exitPartial
 	case len(c.exits) == 1:
 		return c.first

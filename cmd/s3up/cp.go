@@ -86,6 +86,11 @@ func newCpOptions(c *cli.Context) (cpOptions, error) {
 			Checksum:     upload.Checksum(v.choice("checksum", "auto", "none", "crc64nvme", "md5")),
 			StoreMD5:     c.Bool("store-md5"),
 			Limits:       upload.Limits{Parts: v.number("max-parts", 0, maxParts)},
+			NoClobber:    c.Bool("no-clobber"),
+			IfMatch:      v.etag("if-match"),
+			IfChanged:    c.Bool("if-changed"),
+			Publish:      upload.Publish(v.choice("publish", "direct", "staged")),
+			PruneVersion: c.Bool("prune-version"),
 		},
 		properties: upload.Properties{
 			StorageClass: types.StorageClass(v.word("storage-class", "a storage class, such as STANDARD_IA")),
@@ -119,7 +124,10 @@ func newCpOptions(c *cli.Context) (cpOptions, error) {
 	case o.store.ClientKey != "" && o.store.ClientCert == "":
 		return o, usagef("add --client-cert FILE", "--client-key needs its certificate")
 	}
-	return o, o.arguments(c.Args().Slice())
+	if err := o.arguments(c.Args().Slice()); err != nil {
+		return o, err
+	}
+	return o, o.checkConditions()
 }
 
 // arguments reads what is to be uploaded, and where to.

@@ -11,7 +11,7 @@ import (
 // neither a store nor credentials are needed.
 func (c *copying) rehearse(ctx context.Context, tasks []*task) error {
 	options := c.o.upload
-	options.ServerMD5 = true // whether it does is not asked
+	options.ServerMD5, options.CopyConditions = true, true // whether the store does is not asked
 	u, err := upload.New(nil, options)
 	if err != nil {
 		return err

@@ -60,6 +60,7 @@ var kindCodes = map[upload.Kind]int{
 	upload.SourceChanged: exitSourceChanged,
 	upload.Interrupted:   exitFailed, // by a signal: see stopped
 	upload.Unprotected:   exitFailed,
+	upload.Unmet:         exitConflict,
 }
 
 // interruptedCode is the error_code of what a signal ended.
@@ -275,6 +276,8 @@ func aboutUpload(err error, f facts) problem {
 		p.hint, p.code = "see whether what makes it has failed; --min-size says how many bytes are enough", "too-short"
 	case upload.Unprotected:
 		p.hint, p.code = "delete it, if it must not be so; the store, or the bucket, does not do what was asked", "unprotected"
+	case upload.Unmet:
+		p.hint, p.code = "nothing was written; look at what is there before you replace it", "condition"
 	case upload.NotFound:
 		if errors.As(err, &engine) {
 			p.hint = "--allow-empty uploads it all the same" // to the engine, nothing else is missing

@@ -14,13 +14,14 @@ import (
 )
 
 // Groups of flags, in the order in which help shows them.
-var flagGroups = []string{groupWhere, groupTLS, groupSent, groupResume, groupObject, groupAccess, groupETag, groupOutput}
+var flagGroups = []string{groupWhere, groupTLS, groupSent, groupResume, groupWhen, groupObject, groupAccess, groupETag, groupOutput}
 
 const (
 	groupWhere  = "Where"
 	groupTLS    = "TLS"
 	groupSent   = "How it is cut and sent"
 	groupResume = "After a failure"
+	groupWhen   = "When it is written, and how it appears"
 	groupObject = "What the object carries"
 	groupAccess = "Who may read it, and what protects it"
 	groupETag   = "Its ETag"
@@ -66,6 +67,12 @@ func cpFlags() []cli.Flag {
 		text(groupResume, "stale-after", "DURATION", "without a sign of life: then an unfinished upload of the same\nkey that does not fit is aborted; 0 is at once (default 12h)"),
 		text(groupResume, "lock", "FILE", "held while it runs; if another run holds it: exit 12, nothing is sent"),
 		text(groupResume, "on-failure", "WHAT", "keep or abort what was sent, or auto: keep what can be resumed\n(default auto)"),
+
+		toggle(groupWhen, "no-clobber", "only if there is no object under the key; else the file is skipped"),
+		text(groupWhen, "if-match", "ETAG", "only if the object that is there has this ETag; else exit 6"),
+		toggle(groupWhen, "if-changed", "only if the object that is there has other content; if it has other\nproperties alone, a copy onto itself sets them"),
+		text(groupWhen, "publish", "HOW", "direct; or staged: parts go to a second key beside it, and what was\nverified there is copied to the key in one step (default direct)"),
+		toggle(groupWhen, "prune-version", "in a bucket that keeps versions, delete the version of parts that\nthe copy leaves behind"),
 
 		text(groupObject, "content-type", "TYPE", "else by the name's extension, then by the content"),
 		toggle(groupObject, "no-guess-mime-type", "binary/octet-stream, which is S3's default, where no type is given"),

@@ -54,13 +54,13 @@ is taken as it is typed: nothing in it is unescaped.
 
 const exitCodes = `
 Exit codes:
-    0  stored and verified
+    0  stored and verified, or nothing to do
     1  failed, no finer code
     2  usage or configuration; nothing was sent
     3  some files are stored, some are not
     4  the object is not the bytes that were read
     5  temporary (network, 5xx, throttling): run it again, it goes on where it stopped
-    6  somebody else wrote the key meanwhile
+    6  a condition did not hold, or somebody else wrote the key meanwhile
     7  credentials or permission
     8  not found: the source, the bucket; or a stream that is empty or shorter than it was to be
    10  stored and intact, but its ETag is not its MD5 (--require-md5 only)

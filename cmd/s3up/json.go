@@ -39,8 +39,11 @@ type fileLine struct {
 
 	// The store's checksum of all bytes, in base64, which is that of the bytes that
 	// were read.
-	Checksum          string `json:"checksum,omitempty"`
-	ChecksumAlgorithm string `json:"checksum_algorithm,omitempty"`
+	Checksum          string     `json:"checksum,omitempty"`
+	ChecksumAlgorithm string     `json:"checksum_algorithm,omitempty"`
+	Published         bool       `json:"published,omitempty"`      // by a copy from its staging key
+	Pruned            string     `json:"pruned_version,omitempty"` // the version of parts that was deleted
+	Found             *foundLine `json:"found,omitempty"`          // what was there, if a condition did not hold
 
 	Locked    bool     `json:"locked,omitempty"` // and not copied for that reason
 	Notes     []string `json:"notes,omitempty"`
@@ -67,6 +70,7 @@ type summaryLine struct {
 	DurationMS int64  `json:"duration_ms"`
 	Exit       int    `json:"exit"`
 
+	Updated     int `json:"updated,omitempty"`
 	WouldUpload int `json:"would_upload,omitempty"` // a dry run
 
 	Notes []string `json:"notes,omitempty"` // that concern the run and no single file
@@ -81,6 +85,7 @@ func newFileLine(t *task, r *upload.Result, p *problem) fileLine {
 		Parts: r.Parts, PartSize: r.PartSize, PartsResumed: r.PartsResumed, BytesSent: r.BytesSent,
 		Requests: r.Requests, UploadsAborted: r.UploadsAborted, DurationMS: r.Duration.Milliseconds(),
 		Checksum: r.Checksum, ChecksumAlgorithm: r.ChecksumAlgorithm,
+		Published: r.Published, Pruned: r.Pruned, Found: newFoundLine(r.Found),
 		Locked: r.Locked, Notes: r.Notes, Resumable: r.Resumable,
 	}
 	if r.Size >= 0 {

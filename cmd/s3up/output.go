@@ -68,6 +68,9 @@ func resultLine(t *task, r *upload.Result) string {
 	if r.Status == upload.WouldUpload {
 		return dryLine(t, r)
 	}
+	if r.Status != upload.Uploaded {
+		return leftLine(t, r)
+	}
 	line := fmt.Sprintf("uploaded %s to s3://%s/%s  %s in %s", t.name(), r.Job.Bucket, r.Job.Key, byteSize(r.Size), span(r.Duration))
 	switch {
 	case r.PartsResumed > 0 && r.PartsResumed == r.Parts:
@@ -85,7 +88,7 @@ func resultLine(t *task, r *upload.Result) string {
 // something else, and why.
 func etagWords(r *upload.Result) string {
 	if r.ETagKind == upload.ETagMD5 {
-		return fmt.Sprintf("ETag %s = MD5%s", r.ETag, ways[r.Normalized])
+		return fmt.Sprintf("ETag %s = MD5%s", r.ETag, way(r))
 	}
 	words := fmt.Sprintf("MD5 %s, ETag %s: %s", r.MD5, clip(r.ETag), whyNotMD5(r))
 	if r.ChecksumAlgorithm == "CRC64NVME" {
@@ -101,8 +104,22 @@ var ways = map[upload.Normalized]string{
 	upload.Already:    ", without a copy",
 }
 
+// way says how the ETag of an object came to be its MD5.
+func way(r *upload.Result) string {
+	switch {
+	case r.Status == upload.Unchanged, r.Status == upload.Updated && r.Normalized == upload.Already:
+		return ""
+	case r.Published:
+		return ", published by a copy"
+	}
+	return ways[r.Normalized]
+}
+
 // whyNotMD5 says why the ETag of a stored object is not its MD5.
 func whyNotMD5(r *upload.Result) string {
+	if r.Status == upload.Unchanged {
+		return "it was there already, in parts"
+	}
 	switch r.Normalized {
 	case upload.Kept:
 		return "the store keeps it through copies"
@@ -126,6 +143,9 @@ func whyNotMD5(r *upload.Result) string {
 // md5Hint says what gives an object its MD5 as ETag.
 func md5Hint(r *upload.Result, n upload.Normalize) string {
 	const onePut = "--multipart-threshold 5GiB sends it in one piece"
+	if r.Status == upload.Unchanged {
+		return "leave out --if-changed"
+	}
 	switch r.Normalized {
 	case upload.Kept:
 		if n == upload.NormalizeStaged {

@@ -212,6 +212,9 @@ func putObject(c *call) (*answer, error) {
 		if err != nil || c.q.PutIgnoresConditions {
 			return err
 		}
+		if c.q.PutIfMatchUnquoted && strings.HasPrefix(c.h.Get("If-Match"), `"`) {
+			return fail("PreconditionFailed").with("Condition", "If-Match")
+		}
 		return c.checkWrite(b.latest(c.key))
 	}
 	if err := c.locked(check); err != nil {

@@ -147,6 +147,7 @@ type Quirks struct {
 	HeadIgnoresPartNumber      bool // Ceph 16, gofakes3, s3rver
 	TagsOnCreateLost           bool // Ceph 16
 	PutIgnoresConditions       bool // s3rver
+	PutIfMatchUnquoted         bool // a quoted If-Match never matches: Ceph 16
 	PartChecksumsNotOnComplete bool // checksums of parts are not required in Complete: gofakes3, Ceph
 
 	ChecksumsIgnored        bool // x-amz-checksum-* are not looked at and not kept, and no answer tells of them: older Ceph, gateways
@@ -204,7 +205,8 @@ var stores = map[string]Quirks{
 	"ceph": {CopyKeepsETag: true, CopyIgnoresConditions: true, CopyIgnoresDestination: true, CopyNoVersionID: true,
 		CopyETagUnquoted: true, CompleteNoETag: true, ListPartsNoChecksums: true, GoneUploadNoSuchKey: true, GoneUploadIs500: true,
 		CompleteIgnoresConditions: true, CompleteIgnoresObjectSize: true, CompleteRefusesSubset: true, ChunkedRefused: true,
-		HeadIgnoresPartNumber: true, TagsOnCreateLost: true, SSEIgnored: true, PartChecksumsNotOnComplete: true},
+		HeadIgnoresPartNumber: true, TagsOnCreateLost: true, SSEIgnored: true, PartChecksumsNotOnComplete: true,
+		PutIfMatchUnquoted: true},
 	"rclone": {PlainETag: true, ListUploadsNever404: true, CopyNoETag: true, CopyIgnoresDestination: true, CompleteIgnoresObjectSize: true,
 		CompleteRefusesSubset: true, CompleteRefusesGaps: true, BadDigestEndsUpload: true, PartOnce: true,
 		StorageClassIgnored: true, SSEIgnored: true, PartChecksumsNotOnComplete: true},

@@ -289,6 +289,11 @@ var quirkTests = map[string]struct {
 		_, err := w.put("k", "y", func(in *s3.PutObjectInput) { in.IfNoneMatch = aws.String("*") })
 		return code(err)
 	}, "PreconditionFailed", "ok"},
+	"put-if-match-unquoted": {"", func(w *world) string {
+		out := must(w.put("k", "x"))(w.t)
+		_, err := w.put("k", "y", func(in *s3.PutObjectInput) { in.IfMatch = out.ETag })
+		return code(err)
+	}, "ok", "PreconditionFailed"},
 	"part-checksums-not-on-complete": {"", func(w *world) string {
 		id := w.create("k", func(in *s3.CreateMultipartUploadInput) { in.ChecksumAlgorithm = "CRC32" })
 		out := must(w.part("k", id, 1, p1, func(in *s3.UploadPartInput) { in.ChecksumAlgorithm = "CRC32" }))(w.t)

@@ -20,7 +20,8 @@ import (
 //	s3:AbortMultipartUpload         AbortMultipartUpload
 //	s3:ListMultipartUploadParts     ListParts
 //	s3:ListBucketMultipartUploads   ListMultipartUploads
-//	s3:DeleteObject, s3:ListBucket  DeleteObject and ListObjectsV2, for the staged copy only
+//	s3:DeleteObject, s3:ListBucket  DeleteObject and ListObjectsV2, for staged copies and publishing only
+//	s3:DeleteObjectVersion          DeleteObject, to prune a version, or to publish in a bucket that keeps versions
 //
 // For properties of their own: s3:PutObjectTagging, s3:PutObjectAcl,
 // s3:PutObjectRetention and s3:PutObjectLegalHold with PutObject,
@@ -30,6 +31,7 @@ import (
 //	s3:GetBucketObjectLockConfiguration  GetObjectLockConfiguration
 //	s3:GetObjectRetention                GetObjectRetention
 //	s3:GetObjectLegalHold                GetObjectLegalHold
+//	s3:GetObjectTagging                  GetObjectTagging, of an object that may be the same already
 //
 // It must send bodies as they are (no aws-chunked), read them once, and retry
 // by itself what passes; see package store.
@@ -44,6 +46,7 @@ type Client interface {
 	CompleteMultipartUpload(context.Context, *s3.CompleteMultipartUploadInput, ...func(*s3.Options)) (*s3.CompleteMultipartUploadOutput, error)
 	AbortMultipartUpload(context.Context, *s3.AbortMultipartUploadInput, ...func(*s3.Options)) (*s3.AbortMultipartUploadOutput, error)
 	ListMultipartUploads(context.Context, *s3.ListMultipartUploadsInput, ...func(*s3.Options)) (*s3.ListMultipartUploadsOutput, error)
+	GetObjectTagging(context.Context, *s3.GetObjectTaggingInput, ...func(*s3.Options)) (*s3.GetObjectTaggingOutput, error)
 	GetObjectLockConfiguration(context.Context, *s3.GetObjectLockConfigurationInput, ...func(*s3.Options)) (*s3.GetObjectLockConfigurationOutput, error)
 	GetObjectRetention(context.Context, *s3.GetObjectRetentionInput, ...func(*s3.Options)) (*s3.GetObjectRetentionOutput, error)
 	GetObjectLegalHold(context.Context, *s3.GetObjectLegalHoldInput, ...func(*s3.Options)) (*s3.GetObjectLegalHoldOutput, error)
@@ -74,6 +77,13 @@ func (c *counter) option(o *s3.Options) {
 				return next.HandleDeserialize(ctx, in)
 			}), middleware.Before)
 	})
+}
+
+// count returns how many attempts there were of an operation.
+func (c *counter) count(operation string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.n[operation]
 }
 
 func (c *counter) counts() map[string]int {

@@ -6,7 +6,7 @@
 //	                  sums.go                      part.go         finish.go   normalize.go
 //	                       ▲                                           │       staged.go
 //	          look, resume, stale: unfinished.go             settle: after a refused write,
-//	                                                         look before you believe
+//	          conditions.go, changed.go                      look before you believe
 //
 // A small file is one PutObject, whose ETag is the MD5 at once. A larger one is
 // a multipart upload whose parts go up concurrently, then a copy of the object
@@ -16,6 +16,10 @@
 // Content-MD5 ties the two reads together. Only streams are buffered, within a
 // budget. Nothing is written to disk: what a later run needs to go on is what
 // the store lists.
+//
+// An object is written under a condition, if one is asked for; with staged
+// publishing the parts become an object under a second key, which is copied to its
+// own once it was verified (publish.go).
 //
 // Uploads of one Uploader share its slots, so that the number of requests in
 // flight is bounded over all files.

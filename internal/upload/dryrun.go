@@ -25,6 +25,9 @@ func (t *transfer) foretell() error {
 	if err := t.lookAtSource(); err != nil || t.src.size <= t.o.Threshold {
 		return err
 	}
+	if err := t.mayPublish(t.src.size); err != nil {
+		return err
+	}
 	c, err := t.o.Limits.plan(t.src.size, t.o.PartSize)
 	if err == nil {
 		t.res.Parts, t.res.PartSize = c.parts(), c.part

@@ -23,13 +23,14 @@ const (
 	Usage                     // the request makes no sense; nothing was sent
 	Integrity                 // the object is not the bytes that were read
 	Temporary                 // network, 5xx, throttling: run it again
-	Conflict                  // somebody else wrote the key, or a condition did not hold
+	Conflict                  // somebody else wrote the key
 	Access                    // credentials or permission
 	NotFound                  // no such source or bucket, or an empty source where that is refused
 	TooShort                  // the source has fewer bytes than it was to have
 	SourceChanged             // the source changed while it was read
 	Interrupted               // the context was cancelled
 	Unprotected               // stored, without the encryption or the lock that was asked for
+	Unmet                     // a condition did not hold, see Result.Found
 )
 
 // Error is an end that the engine itself saw, of a kind that is not to be found

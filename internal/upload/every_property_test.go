@@ -213,6 +213,7 @@ var ways = []way{
 	{"in one piece", 1000, func(*run) {}, upload.SinglePut, upload.Opaque, false},
 	{"self-copy", 3 * KiB, func(r *run) { r.Normalize, r.ServerMD5 = upload.NormalizeSelf, true }, upload.SelfCopy, upload.ChecksumMD5, false},
 	{"staged copy", 3 * KiB, normalize(upload.NormalizeStaged), upload.StagedCopy, upload.Opaque, true},
+	{"published", 3 * KiB, func(r *run) { r.Publish, r.ServerMD5 = upload.PublishStaged, true }, upload.StagedCopy, upload.ChecksumMD5, false},
 	{"no copy", 3 * KiB, normalize(upload.NormalizeOff), upload.Off, upload.Opaque, false},
 }
 

@@ -128,6 +128,24 @@ var scenarios = []scenario{
 			"DeleteObject after 1/html-200":   {staged: true},
 			"DeleteObject after 1/empty-noop": {staged: true},
 		}},
+	{name: "a file, published", source: aFile, size: 3*KiB + 5, change: publish,
+		calls: []call{{"DeleteObject", 0}, {"HeadObject", 0}, {"CompleteMultipartUpload", 0}, {"HeadObject", 1}, {"HeadObject", 2},
+			{"CopyObject", 0}, {"HeadObject", 3}, {"DeleteObject", 1}},
+		ends: map[string]end{
+			"DeleteObject/refuse":                   access,
+			"CompleteMultipartUpload/refuse":        access,
+			"CompleteMultipartUpload/corrupt-quiet": integrity,
+			"CompleteMultipartUpload/wrong-object":  integrity,
+			"HeadObject after 1/refuse":             {kind: upload.Access, staged: true},
+			"HeadObject after 1/wrong-etag":         {kind: upload.Conflict, staged: true},
+			"CopyObject/refuse":                     {kind: upload.Access, staged: true},
+			"CopyObject/corrupt-quiet":              integrity,
+			"CopyObject/wrong-object":               integrity,
+			"HeadObject after 3/refuse":             {kind: upload.Access, staged: true},
+			"HeadObject after 3/wrong-etag":         conflict,
+			"DeleteObject after 1/html-200":         {staged: true},
+			"DeleteObject after 1/empty-noop":       {staged: true},
+		}},
 }
 
 // faults lists what can be done to a call: of what changes nothing, one of each
@@ -206,7 +224,7 @@ func (sc *scenario) check(t testing.TB, st *stand, r *upload.Result, data []byte
 			switch {
 			case sc.size < 2*KiB:
 				want.normalized = upload.SinglePut
-			case strings.HasSuffix(sc.name, "staged"):
+			case strings.HasSuffix(sc.name, "staged"), strings.HasSuffix(sc.name, "published"):
 				want.normalized = upload.StagedCopy
 			default:
 				want.normalized = upload.SelfCopy

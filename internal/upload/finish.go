@@ -26,7 +26,7 @@ const (
 // head looks at the object under the key.
 func (t *transfer) head(ctx context.Context) (*s3.HeadObjectOutput, error) {
 	t.u.greeted.Store(true)
-	return t.headOf(ctx, t.job.Key)
+	return t.headOf(ctx, t.key)
 }
 
 // headOf looks at an object. An answer without an ETag does not come from the
@@ -101,18 +101,25 @@ func (t *transfer) judge(out *s3.HeadObjectOutput, call answer) verdict {
 // parts as would be sent now. The file is hashed ahead; if it is the same,
 // nothing is left to send.
 func (t *transfer) lookAhead(ctx context.Context, c cut) (bool, error) {
-	out, err := t.head(ctx)
+	out, err := t.firstLook(ctx)
 	if err != nil {
 		if KindOf(err) == Temporary || ctx.Err() != nil {
 			return false, err
 		}
 		return false, nil // whatever it is, a call with an answer to read tells better
 	}
+	if out == nil {
+		return false, nil
+	}
 	t.before = seen(out)
 	t.encryption(out.ServerSideEncryption, out.SSECustomerAlgorithm)
 	wasEncrypted := t.isEncrypted()
 	t.encrypted = t.props.isOpaque() // and not by the key that was in use then
-	t.noteEarlyDeletion(out)
+	if t.publishes() {
+		t.findLeftover(out)
+	} else {
+		t.noteEarlyDeletion(out)
+	}
 	if wasEncrypted && shownSums(out).crc != "" && t.asksMD5() && t.props.CustomerKey == nil {
 		return t.lookAheadBySum(ctx, out, c)
 	}
@@ -127,6 +134,7 @@ func (t *transfer) lookAhead(ctx context.Context, c cut) (bool, error) {
 		return false, nil
 	}
 	t.u.sawMD5(t.job.Bucket)
+	t.leftover = answer{}
 	t.completed = t.before
 	t.res.PartsResumed = c.parts()
 	t.tell(Resumed, c.size)
@@ -144,6 +152,7 @@ func (t *transfer) lookAheadBySum(ctx context.Context, out *s3.HeadObjectOutput,
 		return false, err
 	}
 	t.encrypted = true
+	t.leftover = answer{}
 	t.completed = t.before
 	t.res.PartsResumed = c.parts()
 	t.tell(Resumed, c.size)
@@ -153,6 +162,9 @@ func (t *transfer) lookAheadBySum(ctx context.Context, out *s3.HeadObjectOutput,
 // copies says whether an object of this size that goes up in parts is copied
 // onto itself afterwards, as far as that is known.
 func (t *transfer) copies(size int64) bool {
+	if t.publishes() {
+		return size <= t.o.Limits.MaxCopy
+	}
 	return t.o.Normalize != NormalizeOff && size <= t.o.Limits.MaxCopy && (!t.isEncrypted() || t.asksMD5()) &&
 		(!t.locked || t.o.Normalize != NormalizeAuto)
 }
@@ -164,6 +176,9 @@ func (t *transfer) createProperties() Properties {
 	size := t.src.size
 	if size < 0 {
 		size = t.o.ExpectedSize
+	}
+	if t.publishes() {
+		return t.stagingProperties()
 	}
 	p := t.props
 	if t.copies(size) {
@@ -190,7 +205,7 @@ func (t *transfer) complete(ctx context.Context, up *upload) error {
 	t.stage(StageComplete)
 	t.partTags = up.composite()
 	in := &s3.CompleteMultipartUploadInput{
-		Bucket: &t.job.Bucket, Key: &t.job.Key, UploadId: &up.id,
+		Bucket: &t.job.Bucket, Key: &t.key, UploadId: &up.id,
 		MultipartUpload: &types.CompletedMultipartUpload{Parts: up.parts()},
 		MpuObjectSize:   &t.size,
 	}
@@ -198,7 +213,14 @@ func (t *transfer) complete(ctx context.Context, up *upload) error {
 		in.ChecksumCRC64NVME, in.ChecksumType = &t.crc, types.ChecksumTypeFullObject
 	}
 	in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = t.props.customer()
-	attempts, busy := attemptsBeforeLook, false
+	if !t.publishes() {
+		// A store that ignores the condition does not ignore this.
+		if err := t.lookAgain(ctx); err != nil {
+			return err
+		}
+		t.condition(&in.IfNoneMatch, &in.IfMatch)
+	}
+	attempts, busy, before := attemptsBeforeLook, false, t.counter.count("CompleteMultipartUpload")
 	for {
 		out, err := t.u.client.CompleteMultipartUpload(withAttempts(ctx, attempts), in, t.with)
 		if err == nil {
@@ -209,11 +231,25 @@ func (t *transfer) complete(ctx context.Context, up *upload) error {
 			if t.completed.etag != "" {
 				return nil
 			}
-			t.named = aws.ToString(out.Key) == t.job.Key
+			t.named = aws.ToString(out.Key) == t.key
 			if t.named && t.isOver(ctx, up) {
 				return nil // Ceph 16: the answer to a success
 			}
 			err = errNoETag
+		}
+		if !t.publishes() && t.isUnmet(err) {
+			mine, again, err := t.afterRefusal(ctx, err, t.counter.count("CompleteMultipartUpload")-before > 1)
+			if again {
+				t.condition(&in.IfNoneMatch, &in.IfMatch)
+				continue
+			}
+			if mine {
+				t.leaveNothing(ctx, up)
+			}
+			return err
+		}
+		if code(err) == conflictCode {
+			return errRaced
 		}
 		gone := code(err) == "NoSuchUpload" || code(err) == "InvalidPart" && t.lostParts(ctx, up)
 		if code(err) == "InvalidPart" && !gone && !busy {

@@ -16,7 +16,11 @@ import (
 // finish gives the object that was completed its MD5 as ETag where that is
 // possible, and makes sure that it is what it was to be.
 func (t *transfer) finish(ctx context.Context) error {
-	if err := t.normalize(ctx); err != nil {
+	bring := t.normalize
+	if t.publishes() {
+		bring = t.publish
+	}
+	if err := bring(ctx); err != nil {
 		return err
 	}
 	if err := t.verifyChecksum(); err != nil {
@@ -219,7 +223,7 @@ func (t *transfer) afterCopy(ctx context.Context, before *s3.HeadObjectOutput, h
 	}
 	switch t.judge(out, answer{}) {
 	case isMD5:
-		return t.normalized(out, how)
+		return t.normalized(ctx, out, answer{}, how)
 	case foreign:
 		return t.overwritten(seen(out))
 	}
@@ -245,7 +249,7 @@ func (t *transfer) verifyCopy(ctx context.Context, made answer, how Normalized, 
 	case isWrong:
 		return false, t.mismatch(now)
 	case isMD5:
-		return true, t.normalized(out, how)
+		return true, t.normalized(ctx, out, made, how)
 	case isOpaque:
 		t.opaque(now)
 		t.compare(out)
@@ -261,6 +265,7 @@ func (t *transfer) verifyCopy(ctx context.Context, made answer, how Normalized, 
 		} else {
 			t.kept(how)
 			t.result(now, ETagMultipart)
+			t.oldVersion(ctx, out, made)
 		}
 		t.compare(out)
 		return true, nil
@@ -281,17 +286,10 @@ func (t *transfer) kept(how Normalized) {
 }
 
 // normalized notes that the object has its MD5 as ETag.
-func (t *transfer) normalized(out *s3.HeadObjectOutput, how Normalized) error {
-	now := seen(out)
+func (t *transfer) normalized(ctx context.Context, out *s3.HeadObjectOutput, made answer, how Normalized) error {
 	t.res.Normalized = how
-	t.result(now, ETagMD5)
-	if old := t.completed.version; old != "" && now.version != "" && now.version != old {
-		locked := ""
-		if t.locked || out.ObjectLockMode != "" || t.props.locks() {
-			locked = ", and is locked as the object is"
-		}
-		t.note("the bucket keeps versions: the multipart version %s stays behind as a noncurrent one%s", old, locked)
-	}
+	t.result(seen(out), ETagMD5)
+	t.oldVersion(ctx, out, made)
 	t.compare(out)
 	return nil
 }

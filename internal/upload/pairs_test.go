@@ -21,6 +21,7 @@ type flow struct {
 	size    int64
 	prepare func(t testing.TB, st *stand, data []byte)
 	change  func(*run)
+	ifMatch bool // the first run is to replace what is there
 	calls   []call
 }
 
@@ -31,6 +32,10 @@ var (
 		[]call{{"HeadObject", 3}, {"CopyObject", 1}, {"HeadObject", 4}, {"DeleteObject", 1}})
 	flowResumed = []call{{"ListMultipartUploads", 0}, {"ListParts", 0}, {"ListParts", 1}, {"AbortMultipartUpload", 0}, {"ListParts", 2},
 		{"UploadPart 3", 0}, {"CompleteMultipartUpload", 0}, {"HeadObject", 1}, {"CopyObject", 0}, {"HeadObject", 2}}
+	flowPublished = []call{{"DeleteObject", 0}, {"HeadObject", 0}, {"ListMultipartUploads", 0}, {"CreateMultipartUpload", 0}, {"UploadPart 1", 0},
+		{"CompleteMultipartUpload", 0}, {"HeadObject", 1}, {"HeadObject", 2}, {"CopyObject", 0}, {"HeadObject", 3}, {"DeleteObject", 1}}
+	flowIfMatch = []call{{"HeadObject", 0}, {"UploadPart 3", 0}, {"HeadObject", 1}, {"CompleteMultipartUpload", 0}, {"HeadObject", 2},
+		{"CopyObject", 0}, {"HeadObject", 3}}
 	flowInOnePiece = []call{{"PutObject", 0}, {"HeadObject", 0}} // it looks where the answer says nothing
 )
 
@@ -40,6 +45,9 @@ var flows = []flow{
 	{name: "file", source: aFile, size: 2*KiB + 5, calls: flowInParts},
 	{name: "stream", source: aStream, size: 2*KiB + 5, calls: flowInParts},
 	{name: "staged", source: aFile, size: 2*KiB + 5, calls: flowStaged, change: normalize(upload.NormalizeStaged)},
+	{name: "published", source: aFile, size: 2*KiB + 5, calls: flowPublished, change: publish},
+	{name: "if match", source: aFile, size: 2*KiB + 5, calls: flowIfMatch, ifMatch: true},
+	{name: "small, if match", source: aStream, size: 1000, calls: []call{{"HeadObject", 0}, {"PutObject", 0}, {"HeadObject", 1}}, ifMatch: true},
 	{name: "resumed", source: aFile, size: 2*KiB + 5, calls: flowResumed, change: staleAfter(0),
 		prepare: func(t testing.TB, st *stand, data []byte) {
 			st.begin(t, "k", data, KiB, 1, 2)
@@ -93,7 +101,7 @@ func allPairs() []pair {
 
 // pairShares is into how many shares the pairs are cut, one of which is tested
 // where nobody asks for all of them.
-const pairShares = 300
+const pairShares = 500
 
 // Any two answers of an upload are lost, cut, emptied, a proxy's, or an error
 // though all was done. The upload ends well all the same, or says that it is to
@@ -152,7 +160,11 @@ func (p *pair) test(t *testing.T) {
 		st.Fault(s3test.Fault{Op: c.op, After: c.after, Do: p.do[i]})
 	}
 
-	r := st.upload(t, p.flow.source.of(t, data), "k", changes...)
+	first := changes
+	if p.flow.ifMatch {
+		first = append(first, ifMatch(md5Hex(old)))
+	}
+	r := st.upload(t, p.flow.source.of(t, data), "k", first...)
 	st.check(t, r, "k", data, upload.Temporary)
 	if r.Err == nil && r.ETagKind != upload.ETagMD5 {
 		t.Errorf("normalized: %s, ETag of kind %s (%q)", r.Normalized, r.ETagKind, r.Notes)

@@ -28,6 +28,7 @@ type transfer struct {
 	u       *Uploader
 	o       *Options
 	job     *Job
+	key     string // where the object is made: that of the job, or its staging key
 	src     *Source
 	props   Properties
 	res     *Result
@@ -56,6 +57,12 @@ type transfer struct {
 	summed    answeredSums // by the last call that made the object
 	gone      string       // the id of an upload that is no more, even if it is listed
 	partTags  string       // the composite of the ETags that the store gave the parts
+
+	looked   bool                 // the first look at the key, for a condition, got an answer
+	first    *s3.HeadObjectOutput // what it saw; nil: nothing
+	own      string               // the ETag of what was stored and is to be stored again
+	unquoted bool                 // the store knows the ETag of If-Match without quotes only
+	leftover answer               // of an earlier run, under the staging key
 
 	original *s3.HeadObjectOutput // the object as HEAD showed it before any copy
 	shown    *s3.HeadObjectOutput // the object as HEAD showed it in the end
@@ -186,7 +193,7 @@ func (t *transfer) uploadPart(ctx context.Context, up *upload, p *part) error {
 	for try := 1; ; try++ {
 		body.rewind()
 		out, err := t.u.client.UploadPart(ctx, &s3.UploadPartInput{
-			Bucket: &t.job.Bucket, Key: &t.job.Key, UploadId: &up.id,
+			Bucket: &t.job.Bucket, Key: &t.key, UploadId: &up.id,
 			PartNumber: aws.Int32(int32(p.number)), Body: body, ContentLength: &p.size,
 			ContentMD5:           aws.String(p.md5.Base64()),
 			ChecksumCRC64NVME:    up.sum(p),
@@ -379,6 +386,7 @@ func (t *transfer) greet(ctx context.Context, size int64) error {
 
 func (t *transfer) putObject(ctx context.Context, p *part) error {
 	body := &counted{t: t, part: p, body: p.open()}
+	before := t.counter.count("PutObject")
 	for try := 1; ; try++ {
 		body.rewind()
 		in := &s3.PutObjectInput{
@@ -390,7 +398,8 @@ func (t *transfer) putObject(ctx context.Context, p *part) error {
 		if t.o.Checksum == SumMD5 {
 			in.ChecksumMD5 = in.ContentMD5
 		}
-		out, err := t.u.client.PutObject(ctx, in, t.with)
+		t.condition(&in.IfNoneMatch, &in.IfMatch)
+		out, err := t.u.client.PutObject(t.retryRaces(ctx), in, t.with)
 		if err == nil {
 			t.encryption(out.ServerSideEncryption, out.SSECustomerAlgorithm)
 			t.summed = wholeSums(out.ChecksumType, out.ChecksumCRC64NVME, out.ChecksumMD5)
@@ -399,6 +408,18 @@ func (t *transfer) putObject(ctx context.Context, p *part) error {
 			if done || err != nil {
 				return err
 			}
+			t.own = etag.Trim(aws.ToString(out.ETag))
+			continue
+		}
+		if t.isUnmet(err) {
+			mine, again, err := t.afterRefusal(ctx, err, t.counter.count("PutObject")-before > 1)
+			if mine {
+				_, err = t.verifyPut(ctx, answer{}, tries)
+			}
+			if !again {
+				return err
+			}
+			try-- // nothing was stored
 			continue
 		}
 		if isDigest(code(err)) {

@@ -46,7 +46,7 @@ func short(s string) string {
 // mayStage finds out before anything is sent whether a staged copy could be
 // removed again, and removes those that earlier runs left.
 func (t *transfer) mayStage(ctx context.Context) error {
-	if t.o.Normalize != NormalizeStaged {
+	if t.o.Normalize != NormalizeStaged && !t.publishes() {
 		return nil
 	}
 	probe := t.stagingPrefix() + "probe"
@@ -62,11 +62,19 @@ func (t *transfer) mayStage(ctx context.Context) error {
 			if _, err := t.u.client.DeleteObject(ctx, &s3.DeleteObjectInput{
 				Bucket: &t.job.Bucket, Key: &probe, VersionId: out.VersionId}, t.with); err != nil {
 				t.note("the delete marker %s of %s could not be removed: %s", *out.VersionId, probe, reason(err))
+				if t.publishes() && KindOf(err) == Access {
+					return &Error{Access, "a staged copy could not be deleted again, version by version", err}
+				}
 			}
+		}
+		if t.publishes() {
+			return t.mayUnstage(ctx)
 		}
 		return fail(Usage, "the bucket %s keeps versions: a staged copy would leave its versions behind", t.job.Bucket)
 	}
-	t.clearStaged(ctx)
+	if !t.publishes() {
+		t.clearStaged(ctx)
+	}
 	return nil
 }
 
@@ -87,8 +95,8 @@ func (t *transfer) clearStaged(ctx context.Context) {
 				continue
 			}
 			head, err := t.headOf(ctx, key)
-			if err == nil && readable(head.Metadata)[stagingMark] == short(t.job.Key) {
-				t.unstage(ctx, key)
+			if err == nil && t.isStaged(head) {
+				t.unstage(ctx, key, aws.ToString(head.VersionId))
 			}
 		}
 		next := aws.ToString(out.NextContinuationToken)
@@ -99,11 +107,26 @@ func (t *transfer) clearStaged(ctx context.Context) {
 	}
 }
 
-// unstage deletes a staged copy, also when the context is cancelled.
-func (t *transfer) unstage(ctx context.Context, key string) {
+// isStaged says whether an object is marked as a staged one of this key.
+func (t *transfer) isStaged(out *s3.HeadObjectOutput) bool {
+	return readable(out.Metadata)[stagingMark] == short(t.job.Key)
+}
+
+// stagingProperties are those of a staged object: the mark, and what its bytes
+// need. Nobody is to read it.
+func (t *transfer) stagingProperties() Properties {
+	p := t.props.encryption()
+	p.ContentType, p.Metadata = t.props.ContentType, map[string]string{stagingMark: short(t.job.Key)}
+	return p
+}
+
+// unstage deletes a staged copy, or one version of it, also when the context is
+// cancelled.
+func (t *transfer) unstage(ctx context.Context, key, version string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.o.CleanupTimeout)
 	defer cancel()
-	if _, err := t.u.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &t.job.Bucket, Key: &key}, t.with); err != nil &&
+	if _, err := t.u.client.DeleteObject(ctx, &s3.DeleteObjectInput{
+		Bucket: &t.job.Bucket, Key: &key, VersionId: optional(version)}, t.with); err != nil &&
 		status(err) != http.StatusNotFound {
 		t.note("the staged copy %s could not be deleted: %s", key, reason(err))
 	}
@@ -120,13 +143,11 @@ func (t *transfer) staged(ctx context.Context, out *s3.HeadObjectOutput) error {
 		Bucket: &t.job.Bucket, Key: &key,
 		CopySource: copySource(t.job.Bucket, t.job.Key), CopySourceIfMatch: out.ETag,
 	}
-	bare := t.props.encryption()
-	bare.ContentType, bare.Metadata = t.props.ContentType, map[string]string{stagingMark: short(t.job.Key)}
-	bare.copy(there)
+	t.stagingProperties().copy(there)
 	if len(t.props.Tags) > 0 {
 		there.TaggingDirective = types.TaggingDirectiveReplace
 	}
-	defer t.unstage(ctx, key)
+	defer t.unstage(ctx, key, "")
 	var staged *s3.HeadObjectOutput
 	for try := 1; ; try++ {
 		made, err := t.copy(ctx, there)
@@ -151,7 +172,7 @@ func (t *transfer) staged(ctx context.Context, out *s3.HeadObjectOutput) error {
 	}
 	switch t.judge(out, t.completed) {
 	case isMD5:
-		return t.normalized(out, StagedCopy)
+		return t.normalized(ctx, out, answer{}, StagedCopy)
 	case foreign:
 		return t.overwritten(seen(out))
 	}

@@ -278,7 +278,10 @@ func (t *transfer) runStream(ctx context.Context) error {
 		if t.o.Checksum == SumCRC64NVME {
 			p.crc = crcOf(p.open())
 		}
-		err := t.put(ctx, p)
+		done, err := t.sameStream(ctx, p)
+		if !done && err == nil {
+			err = t.put(ctx, p)
+		}
 		m.give(s.ahead)
 		return err
 	}
@@ -323,15 +326,26 @@ func (t *transfer) streamParts(ctx context.Context, s *stream, c streamCut) erro
 	if err := mayHaveParts(t.job.Key); err != nil {
 		return err
 	}
+	if err := t.mayPublish(t.o.ExpectedSize); err != nil {
+		return err
+	}
 	if err := t.mayStage(ctx); err != nil {
 		return err
 	}
 	if err := t.foresee(ctx); err != nil {
 		return err
 	}
-	if out, err := t.head(ctx); err == nil {
+	if t.o.IfChanged && t.first != nil {
+		t.note("a stream that goes up in parts cannot be compared with the object beforehand: it is uploaded")
+	}
+	t.toStaging()
+	if out, err := t.firstLook(ctx); err == nil && out != nil {
 		t.before = seen(out)
-		t.noteEarlyDeletion(out)
+		if t.publishes() {
+			t.findLeftover(out)
+		} else {
+			t.noteEarlyDeletion(out)
+		}
 	}
 	up, err := t.beginStream(ctx, s, &c)
 	if err != nil {
@@ -340,6 +354,13 @@ func (t *transfer) streamParts(ctx context.Context, s *stream, c streamCut) erro
 	err = t.sendStream(ctx, s, up, c)
 	if err == nil {
 		err = t.complete(ctx, up)
+	}
+	if errors.Is(err, errRaced) {
+		if herr := t.lookAgain(ctx); herr != nil {
+			err = herr
+		} else {
+			err = fail(Conflict, "somebody else wrote the key at the same moment, and a stream cannot be sent again")
+		}
 	}
 	if errors.Is(err, errGone) {
 		t.leaveNothing(ctx, up) // as a file's
@@ -462,6 +483,9 @@ func (t *transfer) sendStream(ctx context.Context, s *stream, up *upload, c stre
 			if p.number > c.parts {
 				return fail(Other, "%s is longer than the %s that %s can hold: tell its size, or allow more memory",
 					t.src.name, byteSize(c.reach()), plural(c.parts, "part"))
+			}
+			if t.publishes() && size > t.o.Limits.MaxCopy {
+				return fail(Other, "%s is longer than the %s that can be published by a copy", t.src.name, byteSize(t.o.Limits.MaxCopy))
 			}
 			if p.number == c.equal+1 {
 				t.note("after %s the parts of this stream grow; it can reach %s", byteSize(size-p.size), byteSize(c.reach()))

@@ -150,7 +150,7 @@ func (t *transfer) create(ctx context.Context, c cut) (*upload, error) {
 	}
 	refused := ""
 	for try := 1; ; try++ {
-		in := &s3.CreateMultipartUploadInput{Bucket: &t.job.Bucket, Key: &t.job.Key}
+		in := &s3.CreateMultipartUploadInput{Bucket: &t.job.Bucket, Key: &t.key}
 		t.createProperties().create(in)
 		sums := t.sendsCRC(size)
 		if sums {
@@ -220,7 +220,7 @@ var launch = time.Date(2010, 11, 11, 0, 0, 0, 0, time.UTC)
 func (t *transfer) unfinished(ctx context.Context) ([]*found, error) {
 	var all []*found
 	// Other keys that begin as this one does may hold what XML cannot.
-	in := &s3.ListMultipartUploadsInput{Bucket: &t.job.Bucket, Prefix: &t.job.Key, EncodingType: types.EncodingTypeUrl}
+	in := &s3.ListMultipartUploadsInput{Bucket: &t.job.Bucket, Prefix: &t.key, EncodingType: types.EncodingTypeUrl}
 	pages := make(map[string]bool)
 	looked := 0
 	for {
@@ -243,7 +243,7 @@ func (t *transfer) unfinished(ctx context.Context) ([]*found, error) {
 		}
 		now := serverTime(out.ResultMetadata)
 		for i := range out.Uploads {
-			if u := &out.Uploads[i]; listed(u.Key, out.EncodingType) == t.job.Key && aws.ToString(u.UploadId) != "" && *u.UploadId != t.gone {
+			if u := &out.Uploads[i]; listed(u.Key, out.EncodingType) == t.key && aws.ToString(u.UploadId) != "" && *u.UploadId != t.gone {
 				if looked++; looked > t.o.Limits.Looks {
 					t.note("the store lists more than %d unfinished uploads of this key: the others were not looked at", t.o.Limits.Looks)
 					return all, nil
@@ -335,7 +335,7 @@ func (t *transfer) listParts(ctx context.Context, id string) (map[int]storedPart
 // listUpload returns the parts of an upload, and which checksum they have.
 func (t *transfer) listUpload(ctx context.Context, id string) (map[int]storedPart, types.ChecksumAlgorithm, error) {
 	parts := make(map[int]storedPart)
-	in := &s3.ListPartsInput{Bucket: &t.job.Bucket, Key: &t.job.Key, UploadId: &id}
+	in := &s3.ListPartsInput{Bucket: &t.job.Bucket, Key: &t.key, UploadId: &id}
 	// Of parts with a checksum the store tells those only who bring the key; with it,
 	// it may not tell of others.
 	in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = t.props.customer()
@@ -510,7 +510,7 @@ const aborts = 5
 func (t *transfer) abort(ctx context.Context, id string) error {
 	for range aborts {
 		_, err := t.u.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
-			Bucket: &t.job.Bucket, Key: &t.job.Key, UploadId: &id}, t.with)
+			Bucket: &t.job.Bucket, Key: &t.key, UploadId: &id}, t.with)
 		if err != nil {
 			if isGone(err) {
 				return nil

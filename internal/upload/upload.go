@@ -42,6 +42,14 @@ const (
 	OnChangeRetry OnChange = "retry" // begin again with what it is now, a few times
 )
 
+// Publish says how an object that goes up in parts comes under its key.
+type Publish string
+
+const (
+	PublishDirect Publish = "direct" // at once, when its parts are completed
+	PublishStaged Publish = "staged" // by a copy from a second key, once it is verified there
+)
+
 // Options are what the uploads of an Uploader have in common. The zero value of
 // a field is its default, but for NoResume and StaleAfter.
 type Options struct {
@@ -64,6 +72,19 @@ type Options struct {
 	StaleAfter time.Duration
 	OnFailure  OnFailure
 	Normalize  Normalize
+	// PruneVersion deletes the version of parts that the copy leaves behind in a
+	// bucket that keeps versions.
+	PruneVersion bool
+	Publish      Publish // default PublishDirect
+
+	// On what condition an object is written, one at most.
+	NoClobber bool   // there is none under the key: else Skipped
+	IfMatch   string // the one there has this ETag, without quotes
+	IfChanged bool   // the one there has other bytes: else Unchanged or Updated
+	// CopyConditions says that the store honours conditions on what a copy replaces:
+	// of those that were measured, almost none does (SERVERS.md, f).
+	CopyConditions bool
+
 	// ServerMD5 says that the store computes the MD5 of what it copies, if asked, and
 	// verifies the CRC64NVME of whole objects: Amazon S3 does, since 2026-04 and
 	// 2025-01 (S3-FACTS §1, §4). Other stores store nonsense then.
@@ -113,6 +134,7 @@ func New(client Client, o Options) (*Uploader, error) {
 	setDefault(&o.MaxMemory, DefaultMaxMemory)
 	setDefault(&o.Normalize, NormalizeAuto)
 	setDefault(&o.Checksum, SumAuto)
+	setDefault(&o.Publish, PublishDirect)
 	setDefault(&o.OnFailure, OnFailureAuto)
 	setDefault(&o.OnChange, OnChangeFail)
 	setDefault(&o.CleanupTimeout, 30*time.Second)
@@ -127,6 +149,9 @@ func New(client Client, o Options) (*Uploader, error) {
 	}
 	if o.Checksum == SumMD5 && !o.ServerMD5 {
 		return nil, fail(Usage, "--checksum md5 is for Amazon S3: other stores compute no MD5 of what they copy, or a wrong one; --checksum crc64nvme is for any")
+	}
+	if err := o.checkConditions(); err != nil {
+		return nil, err
 	}
 	if o.Threshold > o.Limits.MaxPut {
 		return nil, fail(Usage, "a multipart threshold of %s is not possible: S3 takes at most %s in one piece",
@@ -170,6 +195,9 @@ type Status string
 
 const (
 	Uploaded    Status = "uploaded"
+	Unchanged   Status = "unchanged" // the same bytes were there already, with the same properties
+	Updated     Status = "updated"   // the same bytes were there already, and got the properties by a copy
+	Skipped     Status = "skipped"   // there is an object, and none was to be replaced
 	Failed      Status = "failed"
 	WouldUpload Status = "would-upload" // a dry run
 )
@@ -201,8 +229,16 @@ const (
 	Refused     Normalized = "refused"   // the copy, or the look at the object, was denied or is not implemented
 )
 
-// A Result is what came of a Job. When Err is nil, the object was seen to be
-// made of the bytes that were read.
+// Found is an object that stands in the way of a condition.
+type Found struct {
+	ETag      string // without quotes
+	Size      int64
+	Modified  time.Time
+	VersionID string
+}
+
+// A Result is what came of a Job. When Err is nil, and it was not skipped, the
+// object was seen to be made of the bytes that were read.
 type Result struct {
 	Job            *Job
 	Status         Status
@@ -219,6 +255,9 @@ type Result struct {
 	BytesSent      int64          // of the object, over all attempts
 	Requests       map[string]int // by operation, each attempt counted
 	UploadsAborted int            // unfinished ones of others, or of earlier runs
+	Published      bool           // by a copy from its staging key
+	Pruned         string         // the version of parts that was deleted
+	Found          *Found         // what was there, if a condition did not hold
 	Locked         bool           // by the bucket's Object Lock, and not copied for that reason
 	// The store's checksum of the whole object, in base64, which is that of the bytes
 	// that were read; empty if it shows none.
@@ -248,11 +287,11 @@ func (u *Uploader) Upload(ctx context.Context, job *Job) *Result {
 	}
 	r := t.res
 	if err != nil {
-		r.Err = err
+		r.Status, r.Err = Failed, err
 		if cause := context.Cause(ctx); ctx.Err() != nil && errors.Is(err, context.Canceled) && cause != nil {
 			r.Err = &Error{Kind: Interrupted, Msg: "interrupted", Err: cause}
 		}
-	} else {
+	} else if r.Status == Failed {
 		r.Status = Uploaded
 	}
 	r.BytesSent = t.sent.Load()
@@ -269,7 +308,7 @@ const changes = 5
 
 func (u *Uploader) transfer(job *Job) *transfer {
 	return &transfer{
-		u: u, o: &u.o, job: job, src: job.Source, props: job.Properties, counter: new(counter),
+		u: u, o: &u.o, job: job, key: job.Key, src: job.Source, props: job.Properties, counter: new(counter),
 		encrypted: job.Properties.isOpaque(), locked: job.Properties.locks(),
 		res: &Result{Job: job, Size: job.Source.size, Status: Failed},
 	}
@@ -301,6 +340,14 @@ func (t *transfer) run(ctx context.Context) error {
 	if err := t.checkMD5Key(); err != nil {
 		return err
 	}
+	if t.src.size >= 0 {
+		if err := t.lookAtSource(); err != nil {
+			return err
+		}
+	}
+	if done, err := t.lookFirst(ctx); done || err != nil {
+		return err
+	}
 	if t.src.size < 0 {
 		if err := take(ctx, t.u.stream); err != nil {
 			return err
@@ -312,11 +359,11 @@ func (t *transfer) run(ctx context.Context) error {
 		}
 		return err
 	}
-	if err := t.lookAtSource(); err != nil {
-		return err
-	}
 	if t.src.size <= t.o.Threshold {
 		return t.runPut(ctx)
+	}
+	if err := t.mayPublish(t.src.size); err != nil {
+		return err
 	}
 	c, err := t.o.Limits.plan(t.src.size, t.o.PartSize)
 	if err != nil {
@@ -365,9 +412,15 @@ func (t *transfer) runParts(ctx context.Context, c cut) error {
 	if err := t.foresee(ctx); err != nil {
 		return err
 	}
+	t.toStaging()
 	there, err := t.lookAhead(ctx, c)
 	if err != nil {
 		return err
+	}
+	if !there {
+		if err := t.holds(t.first); err != nil {
+			return err
+		}
 	}
 	if there {
 		if err := t.finishFile(ctx); err != nil || t.res.Normalized != Refused {
@@ -376,10 +429,21 @@ func (t *transfer) runParts(ctx context.Context, c cut) error {
 		// Without the copy the object would keep the properties that it has.
 		t.startAnew()
 	}
+	races := 0
 	for anew := false; ; anew = true {
 		err := t.sendAll(ctx, c)
 		if err == nil {
 			return t.finishFile(ctx)
+		}
+		if errors.Is(err, errRaced) && races < maxRaces {
+			// Amazon wants all parts anew; whether the condition holds is seen at once.
+			races++
+			if err := t.lookAgain(ctx); err != nil {
+				return err
+			}
+			t.note("somebody else wrote the key at the same moment: starting anew")
+			t.startAnew()
+			continue
 		}
 		if why := outgrown(err); why != "" && !anew {
 			t.note("%s: starting anew", why)

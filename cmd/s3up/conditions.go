@@ -1,0 +1,93 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"s3up/internal/upload"
+)
+
+// etag returns an ETag, without the quotes that it may be given with.
+func (v *values) etag(name string) string {
+	const what = "the ETag of an object"
+	s := v.text(name, what)
+	tag := strings.Trim(s, `"`)
+	if s != "" && (tag == "" || !isToken(tag)) {
+		v.refuse(name, "must be "+what)
+	}
+	return tag
+}
+
+// checkConditions refuses flags that exclude each other, in the words of the
+// command line. What depends on the store, the engine refuses.
+func (o *cpOptions) checkConditions() error {
+	u := o.upload
+	var given []string
+	for _, flag := range []struct {
+		name string
+		set  bool
+	}{{"--no-clobber", u.NoClobber}, {"--if-match", u.IfMatch != ""}, {"--if-changed", u.IfChanged}} {
+		if flag.set {
+			given = append(given, flag.name)
+		}
+	}
+	switch {
+	case len(given) > 1:
+		return usagef("leave one of them out", "%s exclude each other", strings.Join(given, " and "))
+	case u.IfMatch != "" && len(o.sources) > 1:
+		return usagef("upload them one by one", "--if-match is for one file: an ETag is of one object")
+	case u.Publish == upload.PublishStaged && u.Normalize != upload.NormalizeAuto:
+		return usagef("leave one of them out", "--publish staged and --normalize %s exclude each other: publishing is the copy that gives the object its MD5", u.Normalize)
+	}
+	return nil
+}
+
+// isStored says whether the object is made of what was read.
+func isStored(r *upload.Result) bool {
+	return r.Status == upload.Uploaded || r.Status == upload.Updated || r.Status == upload.Unchanged
+}
+
+// leftLine tells of an object whose bytes were not sent.
+func leftLine(t *task, r *upload.Result) string {
+	where := fmt.Sprintf("s3://%s/%s", r.Job.Bucket, r.Job.Key)
+	switch r.Status {
+	case upload.Skipped:
+		return oneLine(fmt.Sprintf("skipped %s: %s is there already, %s, written %s, with the ETag %s", t.name(), where,
+			byteSize(r.Found.Size), r.Found.Modified.UTC().Format(time.DateTime), clip(r.Found.ETag)))
+	case upload.Updated:
+		return oneLine(fmt.Sprintf("updated %s: %s has the same content, and now the properties too  %s", t.name(), where, etagWords(r)))
+	}
+	return oneLine(fmt.Sprintf("unchanged %s: %s has the same content  %s", t.name(), where, etagWords(r)))
+}
+
+// A foundLine is what --json says of an object that was there.
+type foundLine struct {
+	ETag      string `json:"etag"`
+	Size      int64  `json:"size"`
+	Modified  string `json:"last_modified"`
+	VersionID string `json:"version_id,omitempty"`
+}
+
+func newFoundLine(f *upload.Found) *foundLine {
+	if f == nil {
+		return nil
+	}
+	return &foundLine{f.ETag, f.Size, f.Modified.UTC().Format(time.RFC3339), f.VersionID}
+}
+
+// add counts a file that ended well.
+func (s *summaryLine) add(r *upload.Result) {
+	switch r.Status {
+	case upload.Skipped:
+		s.Skipped++
+		return
+	case upload.Unchanged:
+		s.Unchanged++
+	case upload.Updated:
+		s.Updated++
+	default:
+		s.Uploaded++
+	}
+	s.Bytes += r.Size
+}

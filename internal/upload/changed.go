@@ -1,0 +1,337 @@
+package upload
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"s3up/internal/etag"
+)
+
+// sameFile finds out whether the object is made of the file's bytes, and has the
+// properties that an upload would give it. done is true if nothing is left to do.
+func (t *transfer) sameFile(ctx context.Context, out *s3.HeadObjectOutput) (done bool, _ error) {
+	same, err := t.sameContent(ctx, out)
+	if err != nil || !same {
+		return false, err
+	}
+	if err := t.src.changed(ctx, t.whole); err != nil {
+		return false, err
+	}
+	return t.keep(ctx, out)
+}
+
+// sameStream is sameFile for a stream that ended early enough to be held.
+func (t *transfer) sameStream(ctx context.Context, p *part) (done bool, _ error) {
+	out := t.first
+	if !t.o.IfChanged || out == nil || aws.ToInt64(out.ContentLength) != p.size {
+		return false, nil
+	}
+	if hasOpaqueETag(out) {
+		t.noteUnknown()
+		return false, nil
+	}
+	if seen(out).etag != p.md5.String() {
+		return false, nil
+	}
+	t.size, t.whole = p.size, p.md5
+	t.res.MD5, t.res.Size = p.md5.String(), p.size
+	return t.keep(ctx, out)
+}
+
+func (t *transfer) noteUnknown() {
+	t.note("whether the object has the same content cannot be told, because its ETag is no MD5: it is uploaded")
+}
+
+// hasOpaqueETag says whether an object is encrypted so that no ETag is an MD5.
+func hasOpaqueETag(out *s3.HeadObjectOutput) bool {
+	return strings.HasPrefix(string(out.ServerSideEncryption), "aws:kms") || aws.ToString(out.SSECustomerAlgorithm) != ""
+}
+
+// sameContent says whether an ETag proves that the object is made of the file's
+// bytes.
+func (t *transfer) sameContent(ctx context.Context, out *s3.HeadObjectOutput) (bool, error) {
+	size, tag := t.src.size, seen(out).etag
+	n := etag.Parts(tag)
+	switch {
+	case aws.ToInt64(out.ContentLength) != size:
+		return false, nil
+	case hasOpaqueETag(out), !etag.IsMD5(tag) && n == 0:
+		t.noteUnknown()
+		return false, nil
+	}
+	var c cut // of the upload, if it is one in parts: what is hashed for it is not hashed again
+	if size > t.o.Threshold {
+		var err error
+		if c, err = t.o.Limits.plan(size, t.o.PartSize); err != nil {
+			return false, err
+		}
+	}
+	switch {
+	case n == 0 && c.part == 0:
+		whole, err := t.src.sumWhole(ctx, t.u.hashing, new(crcParts))
+		if err != nil {
+			return false, err
+		}
+		t.size, t.whole = size, whole
+		t.storeMD5()
+		t.res.MD5 = whole.String()
+		return whole.String() == tag, nil
+	case c.part > 0 && (n == 0 || n == c.parts()):
+		t.stage(StageHash)
+		if err := t.learn(ctx, c); err != nil {
+			return false, err
+		}
+		if tag == t.whole.String() {
+			t.composite, t.res.Parts, t.res.PartSize = "", 0, 0 // it is in one piece
+			return true, nil
+		}
+		if tag == t.composite {
+			return true, nil
+		}
+	}
+	if n == 0 {
+		return false, nil
+	}
+	parts, err := t.partSizes(ctx, out, n, c.part)
+	if err != nil || len(parts) == 0 {
+		return false, err
+	}
+	return t.findParts(ctx, tag, parts)
+}
+
+// partSizes returns the sizes that the parts of an object may have, but for one
+// that was tried: what the store says, or else what is usual.
+func (t *transfer) partSizes(ctx context.Context, out *s3.HeadObjectOutput, n int, tried int64) ([]int64, error) {
+	in := &s3.HeadObjectInput{Bucket: &t.job.Bucket, Key: &t.job.Key, PartNumber: aws.Int32(1)}
+	in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = t.props.customer()
+	first, err := t.u.client.HeadObject(ctx, in, t.with)
+	if err != nil && (status(err) == 0 || KindOf(err) == Temporary) {
+		return nil, err
+	}
+	size := t.src.size
+	if err == nil && etag.Trim(aws.ToString(first.ETag)) == seen(out).etag && int(aws.ToInt32(first.PartsCount)) == n {
+		part := aws.ToInt64(first.ContentLength)
+		if part > 0 && part != tried && (cut{size, part}).parts() == n {
+			return []int64{part}, nil
+		}
+		return nil, nil // they are not all of one size, or it was that
+	}
+	return slices.DeleteFunc(t.usualParts(n), func(part int64) bool { return part == tried }), nil
+}
+
+// maxGuesses is how many part sizes are hashed side by side, beside the whole.
+const maxGuesses = 15
+
+// usualParts returns the part sizes that cut the file into n parts and are in use:
+// this run's, doubled and halved, and whole MiB, of which many are left out where
+// there are many.
+func (t *transfer) usualParts(n int) []int64 {
+	size := t.src.size
+	sizes := make(map[int64]bool)
+	add := func(part int64) {
+		if part > 0 && len(sizes) < maxGuesses && (cut{size, part}).parts() == n {
+			sizes[part] = true
+		}
+	}
+	if n == 1 {
+		add(size)
+		return slices.Collect(maps.Keys(sizes))
+	}
+	for shift := range 4 {
+		add(t.o.PartSize << shift)
+		add(t.o.PartSize >> shift)
+	}
+	for _, mib := range []int64{5, 8, 16, 64, 10, 32, 128, 256, 512, 1024, 100, 50, 25, 20, 15} {
+		add(mib * MiB)
+	}
+	least := (size + int64(n) - 1) / int64(n)
+	for part := (least + MiB - 1) / MiB * MiB; len(sizes) < maxGuesses && (cut{size, part}).parts() == n; part += MiB {
+		add(part)
+	}
+	return slices.Sorted(maps.Keys(sizes))
+}
+
+// findParts hashes the file in parts of all these sizes at once, and finds the
+// one that an ETag was made with.
+func (t *transfer) findParts(ctx context.Context, tag string, parts []int64) (bool, error) {
+	if err := take(ctx, t.u.hashing); err != nil {
+		return false, err
+	}
+	defer func() { <-t.u.hashing }()
+	t.stage(StageHash)
+	size := t.src.size
+	h := etag.NewMultiHasher(append(slices.Clone(parts), size)...)
+	if err := t.src.read(ctx, h, 0, size); err != nil {
+		return false, err
+	}
+	if err := t.src.atEnd(); err != nil {
+		return false, err
+	}
+	sums := h.Parts()
+	whole := sums[len(parts)][0]
+	for i, part := range parts {
+		if etag.Composite(sums[i]) == tag {
+			t.learned(cut{size, part}, sums[i], whole, "")
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// keep ends an upload of bytes that are there already: as they are, or after a
+// copy that sets the properties. done is false if that is not possible.
+func (t *transfer) keep(ctx context.Context, out *s3.HeadObjectOutput) (done bool, _ error) {
+	has, err := t.hasProperties(ctx, out)
+	if err != nil {
+		return false, err
+	}
+	if has {
+		t.res.Status = Unchanged
+		t.sameAs(out)
+		if t.res.ETagKind == ETagMultipart && t.copies(t.size) && !t.publishes() {
+			t.note("the ETag of the object that is there already is composite: the same command without the condition gives it its MD5, if the store can")
+		}
+		t.tell(Resumed, t.size)
+		return true, nil
+	}
+	if t.size > t.o.Limits.MaxCopy {
+		t.note("the same content is there with other properties, and is too large to be given these by a copy: it is uploaded")
+		return false, nil
+	}
+	done, err = t.update(ctx, out)
+	if done && err == nil {
+		t.tell(Resumed, t.size)
+		err = t.verifyProtection(ctx)
+	}
+	if !done {
+		t.original, t.shown, t.encrypted = nil, nil, t.props.isOpaque()
+		t.composite, t.res.Parts, t.res.PartSize = "", 0, 0
+	}
+	return done, err
+}
+
+// sameAs notes that the object is the one that is there.
+func (t *transfer) sameAs(out *s3.HeadObjectOutput) {
+	now := seen(out)
+	t.res.Normalized = Already
+	t.result(now, ETagMD5)
+	if now.etag != t.whole.String() {
+		t.res.Normalized = Off
+		t.result(now, ETagMultipart)
+	}
+}
+
+// update gives an object of the same bytes its properties, by a copy onto itself
+// that is made on condition that it is still that object.
+func (t *transfer) update(ctx context.Context, before *s3.HeadObjectOutput) (done bool, _ error) {
+	t.stage(StageNormalize)
+	t.original = before
+	in := &s3.CopyObjectInput{
+		Bucket: &t.job.Bucket, Key: &t.job.Key,
+		CopySource: copySource(t.job.Bucket, t.job.Key), CopySourceIfMatch: before.ETag,
+	}
+	t.props.copy(in)
+	made, cause := t.copy(ctx, in)
+	out, err := t.head(ctx)
+	switch {
+	case status(err) == http.StatusNotFound:
+		return false, fail(Conflict, "the object was deleted by somebody else meanwhile")
+	case err != nil:
+		return false, err
+	}
+	verdict := t.judge(out, made)
+	switch {
+	case verdict == foreign:
+		return false, t.overwritten(seen(out))
+	case verdict == isWrong:
+		return false, t.mismatch(seen(out))
+	case cause != nil:
+		// It may have been made all the same, and then be refused because of itself.
+		switch has, err := t.hasProperties(ctx, out); {
+		case err != nil:
+			return false, err
+		case has:
+		case cannot(cause):
+			t.note("the same content is there with other properties, and the copy that would set these was refused (%s): it is uploaded", reason(cause))
+			return false, nil
+		default:
+			return false, cause
+		}
+	}
+	t.res.Status = Updated
+	switch verdict {
+	case isOpaque:
+		t.opaque(seen(out))
+	default:
+		t.sameAs(out)
+		if seen(before).etag != seen(out).etag {
+			t.res.Normalized = SelfCopy
+		} else if t.res.ETagKind == ETagMultipart {
+			t.res.Normalized = Kept
+		}
+	}
+	if old, now := seen(before).version, seen(out).version; old != "" && now != "" && old != now {
+		t.note("the bucket keeps versions: the version %s, with the properties that it had, stays behind as a noncurrent one", clip(old))
+	}
+	t.compare(out)
+	return true, nil
+}
+
+// hasProperties says whether an object has the properties that an upload would
+// give it. What cannot be seen of those that were asked for counts as missing.
+func (t *transfer) hasProperties(ctx context.Context, out *s3.HeadObjectOutput) (bool, error) {
+	p := t.props
+	for _, a := range p.attributes(out) {
+		if a.got != a.want {
+			return false, nil
+		}
+	}
+	if p.ACL != "" || len(p.Grants.All()) > 0 {
+		return false, nil // HEAD does not show who may do what
+	}
+	_, _, customer := p.customer()
+	if p.SSE != "" && p.SSE != out.ServerSideEncryption || !isKey(aws.ToString(out.SSEKMSKeyId), p.KMSKeyID) ||
+		aws.ToString(customer) != aws.ToString(out.SSECustomerKeyMD5) {
+		return false, nil
+	}
+	if p.LockMode != "" && (p.LockMode != types.ObjectLockMode(out.ObjectLockMode) ||
+		aws.ToTime(out.ObjectLockRetainUntilDate).Before(p.LockUntil.Truncate(time.Second))) {
+		return false, nil
+	}
+	if p.LegalHold && out.ObjectLockLegalHoldStatus != types.ObjectLockLegalHoldStatusOn {
+		return false, nil
+	}
+	return t.hasTags(ctx, out)
+}
+
+// hasTags says whether an object has the tags that were asked for; where none
+// were, it may have any, which a copy leaves as they are.
+func (t *transfer) hasTags(ctx context.Context, out *s3.HeadObjectOutput) (bool, error) {
+	if len(t.props.Tags) == 0 {
+		return true, nil
+	}
+	if n, known := tagCount(out); known && n != len(t.props.Tags) {
+		return false, nil
+	}
+	got, err := t.u.client.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{
+		Bucket: &t.job.Bucket, Key: &t.job.Key, VersionId: out.VersionId}, t.with)
+	if err != nil {
+		if status(err) == 0 || KindOf(err) == Temporary {
+			return false, err
+		}
+		return false, nil
+	}
+	tags := make(map[string]string)
+	for _, tag := range got.TagSet {
+		tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
+	}
+	return maps.Equal(tags, t.props.Tags), nil
+}
