@@ -257,7 +257,7 @@ func (c *call) locked(f func() error) error {
 }
 
 func (c *call) versionID(a *answer, b *bucket, v *version) {
-	if c.versioned(b) {
+	if c.versioned(b) || c.q.VersioningSuspended {
 		a.header.Set("x-amz-version-id", v.id)
 	}
 }
@@ -456,9 +456,9 @@ func (c *call) delete(b *bucket, key, id string) (versionID string, marker bool,
 		}
 		b.remove(key, id)
 		return id, v != nil && v.deleted, nil
-	case c.versioned(b):
+	case c.versioned(b), c.q.VersioningSuspended:
 		v := &version{deleted: true, modified: c.s.o.Now()}
-		b.put(key, v, true)
+		b.put(key, v, c.versioned(b))
 		return v.id, true, nil
 	}
 	b.remove(key, "null")

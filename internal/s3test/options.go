@@ -157,6 +157,7 @@ type Quirks struct {
 	// Buckets
 
 	Versioned           bool // every bucket has versioning on
+	VersioningSuspended bool // or had: the version of all that is written is "null"
 	StorageClassRefused bool // any but STANDARD and REDUCED_REDUNDANCY is 400: MinIO
 	StorageClassIgnored bool // versitygw, rclone serve s3
 	BucketOwnerEnforced bool // ACLs are refused: buckets of Amazon's since 2023-04, unless set up otherwise

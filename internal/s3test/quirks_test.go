@@ -313,6 +313,12 @@ var quirkTests = map[string]struct {
 	"versioned": {"", func(w *world) string {
 		return fmt.Sprint(must(w.put("k", "x"))(w.t).VersionId != nil)
 	}, "false", "true"},
+	"versioning-suspended": {"", func(w *world) string {
+		first := must(w.put("k", "x"))(w.t).VersionId
+		second := must(w.put("k", "y"))(w.t).VersionId
+		gone := must(w.c.DeleteObject(w.t.Context(), &s3.DeleteObjectInput{Bucket: aws.String("b"), Key: aws.String("k")}))(w.t)
+		return fmt.Sprint(aws.ToString(first), aws.ToString(second), aws.ToBool(gone.DeleteMarker))
+	}, "false", "nullnulltrue"},
 	"storage-class-refused": {"", putClass, "ok STANDARD_IA", "InvalidStorageClass "},
 	"storage-class-ignored": {"", putClass, "ok STANDARD_IA", "ok STANDARD"},
 	"bucket-owner-enforced": {"", func(w *world) string {

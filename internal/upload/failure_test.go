@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
@@ -165,6 +166,52 @@ func TestInterruptedAnywhere(t *testing.T) {
 					t.Errorf("objects %q", keys)
 				}
 			})
+		}
+	}
+}
+
+// The store goes away for longer than patience once all parts are there: what the
+// answer that got lost had done, nobody can tell. That is to be tried again, and
+// nobody else is blamed for it. The next run sends nothing that it can know.
+func TestOutageNearTheEnd(t *testing.T) {
+	data := random(3*KiB+5, "near the end")
+	for how, calls := range map[upload.Normalize][]call{
+		upload.NormalizeSelf:   {{"CompleteMultipartUpload", 0}, {"HeadObject", 1}, {"CopyObject", 0}, {"HeadObject", 2}},
+		upload.NormalizeStaged: {{"CompleteMultipartUpload", 0}, {"HeadObject", 1}, {"CopyObject", 0}, {"HeadObject", 2}, {"HeadObject", 3}, {"CopyObject", 1}, {"HeadObject", 4}},
+	} {
+		for i, c := range calls {
+			for n := range 4 {
+				do, what := []s3test.Action{s3test.Lose, s3test.LoseUnexecuted}[n%2], []string{"*", "HeadObject"}[n/2]
+				for _, kind := range sources {
+					t.Run(fmt.Sprintf("%s/%s/%s %s, then %s", kind.name, how, c, do, what), func(t *testing.T) {
+						t.Parallel()
+						st := newStand(t, s3test.Options{})
+						st.store = openStore(t, st.URL(), func(c *store.Config) { c.RetryFor = 20 * time.Millisecond })
+						after := c.after
+						if kind.name == aStream.name && c.op == "HeadObject" {
+							after-- // nothing is looked for ahead
+						}
+						st.Fault(s3test.Fault{Op: c.op, After: after, Do: do, Hook: func() {
+							st.Fault(s3test.Fault{Op: what, Times: -1, Do: s3test.Status, Status: http.StatusInternalServerError})
+						}})
+						r := st.upload(t, kind.of(t, data), "k", normalize(how))
+						copied := i == len(calls)-1 || i == len(calls)-2 && what != "*" && (do == s3test.LoseUnexecuted || how == upload.NormalizeStaged)
+						if want := kind.name != aStream.name && !copied; upload.KindOf(r.Err) != upload.Temporary || r.Resumable != want {
+							t.Errorf("error %v of kind %d, resumable: %t, want kind %d, %t", r.Err, upload.KindOf(r.Err), r.Resumable, upload.Temporary, want)
+						}
+						st.ClearFaults()
+						again := st.upload(t, kind.of(t, data), "k", normalize(how), staleAfter(0))
+						st.check(t, again, "k", data)
+						if r.Resumable && c.op != "CopyObject" && again.BytesSent > 0 {
+							t.Errorf("%d bytes are sent again", again.BytesSent)
+						}
+						st.nothingLeft(t, "k")
+						if keys := st.Objects(st.bucket); len(keys) != 1 {
+							t.Errorf("objects %q", keys)
+						}
+					})
+				}
+			}
 		}
 	}
 }

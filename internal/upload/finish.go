@@ -63,9 +63,10 @@ func (a answer) same(b answer) bool {
 }
 
 // made says whether an object that HEAD shows is the one that a call answered
-// to have made.
+// to have made. Where versioning was suspended, "null" is the version of whatever
+// is written.
 func (a answer) made(seen answer) bool {
-	return a.etag != "" && a.etag == seen.etag || a.version != "" && a.version == seen.version
+	return a.etag != "" && a.etag == seen.etag || a.version != "" && a.version != "null" && a.version == seen.version
 }
 
 // judge compares what HEAD shows with what was read, and with what the call that
@@ -261,6 +262,8 @@ func (t *transfer) complete(ctx context.Context, up *upload) error {
 			return err
 		}
 		switch mine, herr := t.settle(ctx); {
+		case herr != nil && gone:
+			return herr // what became of the upload nobody can tell
 		case herr != nil:
 			return err
 		case mine && code(err) == "NoSuchUpload":

@@ -219,6 +219,45 @@ func TestEndlessListings(t *testing.T) {
 	}
 }
 
+// A listing of staged copies that goes on for ever, or that has others' objects.
+func TestEndlessStagedListings(t *testing.T) {
+	t.Parallel()
+	data := random(3*KiB, "endless")
+	const pages, looks = 5, 7
+	for name, test := range map[string]struct {
+		objects, note string
+		lists, heads  int
+	}{
+		"no objects":   {note: "the listing does not end", lists: pages},
+		"many objects": {objects: strings.Repeat("<Contents><Key>%s</Key></Contents>", 3), note: "more than 7 objects are beside the key", lists: 3, heads: looks},
+	} {
+		t.Run(name, func(t *testing.T) {
+			st, l := newLiar(t)
+			var lists, heads atomic.Int32
+			l.tell(func(w http.ResponseWriter, r *http.Request) bool {
+				switch {
+				case r.Method == http.MethodGet && r.URL.Query().Get("list-type") == "2":
+					// Tokens that come round again and again are no end either.
+					fmt.Fprintf(w, "<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>%d</NextContinuationToken>%s</ListBucketResult>",
+						lists.Add(1)%2, strings.ReplaceAll(test.objects, "%s", r.URL.Query().Get("prefix")+"x"))
+				case r.Method == http.MethodHead && strings.HasSuffix(r.URL.Path, "-x"):
+					heads.Add(1)
+					w.WriteHeader(http.StatusNotFound)
+				default:
+					return false
+				}
+				return true
+			})
+			r := st.upload(t, file(t, data), "k", normalize(upload.NormalizeStaged), staleAfter(0), func(r *run) { r.Limits.Pages, r.Limits.Looks = pages, looks })
+			st.ends(t, r, "k", data, upload.StagedCopy)
+			notes(t, r, test.note)
+			if int(lists.Load()) != test.lists || int(heads.Load()) != test.heads {
+				t.Errorf("%d pages were read and %d objects looked at, want %d and %d", lists.Load(), heads.Load(), test.lists, test.heads)
+			}
+		})
+	}
+}
+
 // Answers to the calls that make the object: whatever they say, the upload ends
 // well only if the object is there, and else as temporary, in one line.
 func TestAbsurdAnswers(t *testing.T) {

@@ -162,6 +162,7 @@ func (t *transfer) checksumCopy(ctx context.Context, out *s3.HeadObjectOutput) e
 	}
 	t.props.copy(in)
 	made, err := t.copy(ctx, in)
+	t.copied = made.etag != "" && made.etag != t.composite
 	after, herr := t.head(ctx)
 	if herr != nil {
 		return herr
@@ -219,6 +220,9 @@ func (t *transfer) afterCopy(ctx context.Context, before *s3.HeadObjectOutput, h
 		if status(err) == http.StatusNotFound {
 			return fail(Conflict, "the object was deleted by somebody else after it was completed")
 		}
+		if KindOf(err) == Temporary || ctx.Err() != nil {
+			return err // the copy may have been made, and then be refused because of itself
+		}
 		return cause
 	}
 	switch t.judge(out, answer{}) {
@@ -240,6 +244,7 @@ func (t *transfer) afterCopy(ctx context.Context, before *s3.HeadObjectOutput, h
 // verifyCopy looks at what a copy onto the key made. done is false if the copy
 // is to be made again.
 func (t *transfer) verifyCopy(ctx context.Context, made answer, how Normalized, try int) (done bool, _ error) {
+	t.copied = made.etag != "" && made.etag != t.composite
 	out, err := t.head(ctx)
 	if err != nil {
 		return false, err

@@ -56,6 +56,7 @@ type transfer struct {
 	noCRC     bool         // the store refused one
 	summed    answeredSums // by the last call that made the object
 	gone      string       // the id of an upload that is no more, even if it is listed
+	copied    bool         // the copy onto the key was answered: a later run does not know the object as its own
 	partTags  string       // the composite of the ETags that the store gave the parts
 
 	looked   bool                 // the first look at the key, for a condition, got an answer

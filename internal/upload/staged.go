@@ -82,8 +82,12 @@ func (t *transfer) mayStage(ctx context.Context) error {
 func (t *transfer) clearStaged(ctx context.Context) {
 	prefix := t.stagingPrefix()
 	in := &s3.ListObjectsV2Input{Bucket: &t.job.Bucket, Prefix: &prefix}
-	for {
+	looks := 0
+	for page := 1; ; page++ {
 		out, err := t.u.client.ListObjectsV2(ctx, in, t.with)
+		if ctx.Err() != nil {
+			return
+		}
 		if err != nil {
 			t.note("staged copies of earlier runs cannot be listed: %s%s", reason(err), lacking(err, "s3:ListBucket", ""))
 			return
@@ -94,6 +98,10 @@ func (t *transfer) clearStaged(ctx context.Context) {
 			if !strings.HasPrefix(key, prefix) || now.Sub(aws.ToTime(o.LastModified)) < t.o.StaleAfter {
 				continue
 			}
+			if looks++; looks > t.o.Limits.Looks {
+				t.note("more than %s are beside the key and begin like staged copies of it: the others were not looked at", plural(t.o.Limits.Looks, "object"))
+				return
+			}
 			head, err := t.headOf(ctx, key)
 			if err == nil && t.isStaged(head) {
 				t.unstage(ctx, key, aws.ToString(head.VersionId))
@@ -101,6 +109,10 @@ func (t *transfer) clearStaged(ctx context.Context) {
 		}
 		next := aws.ToString(out.NextContinuationToken)
 		if !aws.ToBool(out.IsTruncated) || next == "" || next == aws.ToString(in.ContinuationToken) {
+			return
+		}
+		if page == t.o.Limits.Pages {
+			t.note("staged copies of earlier runs cannot all be listed: the listing does not end")
 			return
 		}
 		in.ContinuationToken = &next

@@ -482,10 +482,11 @@ func outgrown(err error) string {
 }
 
 // finishFile finishes an object that was made of a file. When that fails for
-// now, a later run recognizes the object, and has nothing to send.
+// now, a later run recognizes the object, and has nothing to send; once it has its
+// MD5 as ETag, nothing tells it from one that is to be replaced.
 func (t *transfer) finishFile(ctx context.Context) error {
 	err := t.finish(ctx)
-	if err != nil && t.copies(t.size) && (ctx.Err() != nil || passes(KindOf(err))) {
+	if err != nil && t.copies(t.size) && (!t.copied || t.publishes()) && (ctx.Err() != nil || passes(KindOf(err))) {
 		t.res.Resumable = true
 	}
 	return err

@@ -19,35 +19,38 @@ import (
 // was completed. It stays as it is.
 func TestAnotherObject(t *testing.T) {
 	others := map[string]func(o *s3test.Object){
-		"in one piece": func(*s3test.Object) {},
-		"in parts":     func(o *s3test.Object) { o.Parts = []int64{KiB, KiB, KiB, 5} },
-		"smaller":      func(*s3test.Object) {},
+		"in one piece":   func(*s3test.Object) {},
+		"in parts":       func(o *s3test.Object) { o.Parts = []int64{KiB, KiB, KiB, 5} },
+		"in other parts": func(o *s3test.Object) { o.Parts = []int64{2 * KiB, KiB + 5} },
+		"smaller":        func(*s3test.Object) {},
 	}
-	for _, moment := range []call{{"HeadObject", 1}, {"CopyObject", 0}, {"HeadObject", 2}} {
-		for name, change := range others {
-			for _, kind := range sources {
-				if kind.name == "stream" && name != "in parts" {
-					continue
-				}
-				t.Run(fmt.Sprintf("%s/%s/%s", kind.name, moment, name), func(t *testing.T) {
-					t.Parallel()
-					st := newStand(t, s3test.Options{})
-					theirs := random(3*KiB+5, "theirs")
-					if name == "smaller" {
-						theirs = theirs[:10]
+	for _, suspended := range []bool{false, true} {
+		for _, moment := range []call{{"HeadObject", 1}, {"CopyObject", 0}, {"HeadObject", 2}} {
+			for name, change := range others {
+				for _, kind := range sources {
+					if (kind.name == "stream" || suspended) && name != "in parts" && name != "in other parts" {
+						continue
 					}
-					st.when(moment.op, moment.after, func() {
-						st.Put(st.bucket, "k", theirs, change, func(o *s3test.Object) { o.CacheControl = "theirs" })
+					t.Run(fmt.Sprintf("%s/%s/%s/suspended=%t", kind.name, moment, name, suspended), func(t *testing.T) {
+						t.Parallel()
+						st := newStand(t, s3test.Options{Quirks: s3test.Quirks{VersioningSuspended: suspended}})
+						theirs := random(3*KiB+5, "theirs")
+						if name == "smaller" {
+							theirs = theirs[:10]
+						}
+						st.when(moment.op, moment.after, func() {
+							st.Put(st.bucket, "k", theirs, change, func(o *s3test.Object) { o.CacheControl = "theirs" })
+						})
+						r := st.upload(t, kind.of(t, random(3*KiB+5, "ours")), "k", func(r *run) { r.CacheControl = "ours" })
+						if upload.KindOf(r.Err) != upload.Conflict || r.Resumable {
+							t.Errorf("error %v of kind %d, resumable: %t, want %d", r.Err, upload.KindOf(r.Err), r.Resumable, upload.Conflict)
+						}
+						if o := st.object(t, "k"); o == nil || !bytes.Equal(o.body, theirs) || o.cacheControl != "theirs" {
+							t.Errorf("their object was touched")
+						}
+						st.nothingLeft(t, "k")
 					})
-					r := st.upload(t, kind.of(t, random(3*KiB+5, "ours")), "k", func(r *run) { r.CacheControl = "ours" })
-					if upload.KindOf(r.Err) != upload.Conflict || r.Resumable {
-						t.Errorf("error %v of kind %d, resumable: %t, want %d", r.Err, upload.KindOf(r.Err), r.Resumable, upload.Conflict)
-					}
-					if o := st.object(t, "k"); o == nil || !bytes.Equal(o.body, theirs) || o.cacheControl != "theirs" {
-						t.Errorf("their object was touched")
-					}
-					st.nothingLeft(t, "k")
-				})
+				}
 			}
 		}
 	}
