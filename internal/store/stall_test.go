@@ -77,8 +77,9 @@ func TestStalls(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				a := stalls(t, https, tt.stall, tt.call, shortWindows)
-				if len(a) != 2 {
-					t.Fatalf("%d attempts, want 2", len(a))
+				// On a busy machine, more than one may stall.
+				if len(a) < 2 || a[len(a)-1].Err != nil {
+					t.Fatalf("attempts %v, want one that stalls and one that does not", a)
 				}
 				var stall *StallError
 				if !errors.As(a[0].Err, &stall) || stall.For != window {
