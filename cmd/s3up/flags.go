@@ -89,7 +89,7 @@ func cpFlags() []cli.Flag {
 
 		text(groupETag, "normalize", "HOW", "what gives an object sent in parts its MD5 as ETag: self, a copy\nonto itself; staged, copies to a second key and back; off; auto is\nself (default auto)"),
 		text(groupETag, "checksum", "HOW", "that the store keeps of the whole object, and that is compared: none,\ncrc64nvme, md5 (Amazon S3 only), or auto: crc64nvme on Amazon S3 where\nthe ETag cannot be the MD5, and the MD5 of its copy (default auto)"),
-		toggle(groupETag, "store-md5", "put the MD5 into the metadata too, as md5chksum, where rclone looks for\nit; where no copy follows, a file is read once more first"),
+		toggle(groupETag, "store-md5", "put the MD5 into the metadata too, as md5chksum, where rclone looks\nfor it; where no copy follows, a file is read once more first"),
 		toggle(groupETag, "require-md5", "exit 10 if the object is stored and its ETag is not its MD5"),
 
 		toggle(groupOutput, "dry-run", "tell what would be uploaded, in which parts and as what; nothing is\nsent, and neither a store nor credentials are needed"),
