@@ -64,6 +64,7 @@ func TestChecksum(t *testing.T) {
 		create string // the algorithm that the upload was created with
 		sum    string // the algorithm of the object in the end
 		begun  int    // uploads; default 1
+		late   string // what is denied after all parts were sent
 		notes  []string
 	}{
 		"nothing":                         {change: func(*run) {}, ends: upload.SelfCopy},
@@ -77,7 +78,7 @@ func TestChecksum(t *testing.T) {
 		"KMS on Amazon, md5":              {change: all(amazon, kms, checksum(upload.SumMD5)), ends: upload.ChecksumMD5, sum: md5s},
 		"KMS on Amazon, too large":        {change: all(amazon, kms, tooLarge), ends: upload.Opaque, create: crcs, sum: crcs},
 		"KMS on Amazon, copy refused":     {quirks: s3test.Quirks{CopyRefused: 403}, change: all(amazon, kms), ends: upload.Opaque, create: crcs, sum: crcs, notes: []string{"the copy that proves the MD5 of the whole was refused"}},
-		"KMS on Amazon, may not decrypt":  {quirks: s3test.Quirks{Deny: []string{"kms:Decrypt"}}, change: all(amazon, kms, tooLarge), ends: upload.Opaque, create: crcs, sum: crcs},
+		"KMS on Amazon, may not decrypt":  {late: "kms:Decrypt", change: all(amazon, kms, tooLarge), ends: upload.Opaque, create: crcs, sum: crcs},
 		"KMS on Amazon, write-only":       {quirks: s3test.Quirks{Deny: []string{"s3:GetObject"}}, change: all(amazon, kms), ends: upload.Refused, create: crcs, sum: crcs, notes: []string{"the object may not be looked at"}},
 		"own key on Amazon":               {tls: true, change: all(amazon, func(r *run) { r.CustomerKey = customerKey }), ends: upload.ChecksumMD5, create: crcs, sum: md5s},
 		"own key on Amazon, too large":    {tls: true, change: all(amazon, tooLarge, func(r *run) { r.CustomerKey = customerKey }), ends: upload.Opaque, create: crcs, sum: crcs},
@@ -108,6 +109,11 @@ func TestChecksum(t *testing.T) {
 					size = KiB
 				}
 				data := random(size, name)
+				if test.late != "" {
+					st.when("CompleteMultipartUpload", 0, func() {
+						st.SetQuirks(func(q *s3test.Quirks) { q.Deny = []string{test.late} })
+					})
+				}
 				r := st.upload(t, kind.of(t, data), "k", test.change, func(r *run) {
 					if kind.name == "stream" {
 						r.ExpectedSize = size
