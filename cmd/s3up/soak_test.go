@@ -71,6 +71,15 @@ func sumsOf(data []byte) *sums {
 	return &sums{int64(len(data)), fmt.Sprintf("%x", md5.Sum(data)), etag.Composite(parts)}
 }
 
+// parts are the numbers of the parts in which the bytes go up.
+func (s *sums) parts() []int {
+	numbers := make([]int, (s.size+soakPart-1)/soakPart)
+	for i := range numbers {
+		numbers[i] = i + 1
+	}
+	return numbers
+}
+
 // are says whether an object with this ETag is made of these bytes.
 func (s *sums) are(tag string) bool { return s != nil && (tag == s.md5 || tag == s.composite) }
 
@@ -578,11 +587,18 @@ func (r *round) startKilled(p *faultproxy.Proxy, kill bool) *soakRun {
 	return run
 }
 
-// stored are the parts that the next run may go on with.
+// stored are the parts that the next run may go on with: those of unfinished
+// uploads, and all of a file's once they are the object. What a stream has is
+// known too late for that.
 func (r *round) stored() map[int]bool {
 	all := make(map[int]bool)
 	for _, parts := range r.uploads() {
 		for _, n := range parts {
+			all[n] = true
+		}
+	}
+	if tag, _ := r.head(); tag == r.sum.composite && r.source == "file" {
+		for _, n := range r.sum.parts() {
 			all[n] = true
 		}
 	}
