@@ -286,11 +286,20 @@ func (r *round) file(name string) (path string, sum *sums) {
 	return path, sumsOf(data)
 }
 
+// stallLimit is how long a call may be silent for which the program waits longer
+// than a round can. A stall of any other call lasts until the program ends it.
+func stallLimit(op string) time.Duration {
+	if op == "CompleteMultipartUpload" || op == "CopyObject" {
+		return 20 * time.Second
+	}
+	return 0
+}
+
 // proxy starts a proxy in front of the store.
 func (r *round) proxy(o faultproxy.Options) *faultproxy.Proxy {
 	o.Target = r.store.endpoint
 	o.Seed = r.rng.Uint64()
-	o.Stall = 20 * time.Second
+	o.Stall = stallLimit
 	p, err := faultproxy.Start(o)
 	if err != nil {
 		r.Fatal(err)
