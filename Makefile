@@ -70,6 +70,9 @@ integration: $(STORES:%=$(BIN)/%)
 # store that is built: make soak DURATION=1h SEED=7 STORES="s3test minio"
 # For s3test, also every pair of calls without an answer, in every way, which takes
 # as long as it takes; not with a SEED, which is for seeing a round again.
+#
+# With ten minutes or more, the store is gone for two minutes in one round, and
+# stalls as long as the program waits by itself in another.
 DURATION = 2m
 SEED =
 soak: STORES = s3test minio versitygw
