@@ -51,7 +51,9 @@ type round struct {
 	sum    *sums  // of what is uploaded
 	old    *sums  // of what was there before; nil: nothing
 	path   string // of the file
-	stall  string // --stall-timeout
+	slots  int    // --concurrency; 0: the default
+	stall  string // --stall-timeout; "": the default
+	shaky  bool   // a run may give up and say so: exit code 5
 }
 
 // sums are what tells some bytes by.
@@ -69,6 +71,15 @@ func sumsOf(data []byte) *sums {
 		parts = append(parts, md5.Sum(part))
 	}
 	return &sums{int64(len(data)), fmt.Sprintf("%x", md5.Sum(data)), etag.Composite(parts)}
+}
+
+// parts are the numbers of the parts in which the bytes go up.
+func (s *sums) parts() []int {
+	numbers := make([]int, (s.size+soakPart-1)/soakPart)
+	for i := range numbers {
+		numbers[i] = i + 1
+	}
+	return numbers
 }
 
 // are says whether an object with this ETag is made of these bytes.
@@ -102,7 +113,7 @@ type tally struct {
 	rounds map[string]int // by kind
 	hits   map[string]int // faults by name
 	kills  int            // survived
-	kept   int            // parts that a run could go on with
+	kept   int            // parts that were there after a kill or an exit code 5
 	runs   int            // of the program
 	bytes  int64          // of objects that were compared
 	wrong  int            // objects under exit 0
@@ -125,24 +136,44 @@ func (t *tally) String() string {
 		}
 		return cmp.Or(strings.Join(words, ", "), "none")
 	}
-	return fmt.Sprintf("rounds: %s; runs: %d; faults: %s; kills survived: %d, with %d parts gone on with; bytes checked: %d; wrong objects under exit 0: %d",
+	return fmt.Sprintf("rounds: %s; runs: %d; faults: %s; kills survived: %d; parts gone on with: %d; bytes checked: %d; wrong objects under exit 0: %d",
 		list(t.rounds), t.runs, list(t.hits), t.kills, t.kept, t.bytes, t.wrong)
 }
 
-// soakKinds are the stories, in the order in which they take turns.
-var soakKinds = []struct {
+// A soakKind is a kind of round.
+type soakKind struct {
 	name string
 	play func(*round)
-}{
+}
+
+// soakKinds are the rounds in the order in which they take turns.
+var soakKinds = []soakKind{
 	{"kills", (*round).kills},
 	{"writers", (*round).writers},
 	{"faults", (*round).faults},
 	{"outage", (*round).outage},
+	// What is above is the share of soakShare, what is below takes longer.
+	{"kills", (*round).kills},
+	{"writers", (*round).writers},
+	{"faults", (*round).faults},
+	{"gone", (*round).gone},
+	{"kills", (*round).kills},
+	{"writers", (*round).writers},
+	{"outage", (*round).outage},
+	{"parts", (*round).manyParts},
 }
 
-// soakShare is how many rounds run where nobody asks for a duration: one of each
-// kind.
-var soakShare = uint64(len(soakKinds))
+// soakShare is how many rounds run where nobody asks for a duration.
+const soakShare = 4
+
+// slowKinds are rounds that last for as long as what they tell of, with the
+// patience that the program has by itself. They run in soaks of slowSoak and more.
+var slowKinds = []soakKind{
+	{"two-minutes", (*round).twoMinutes},
+	{"stalled", (*round).stalled},
+}
+
+const slowSoak = 10 * time.Minute
 
 // TestSoak plays random rounds: for S3UP_SOAK (a duration), or a few, from the
 // seed S3UP_SEED on, or a random one. Each round has the seed after that of the
@@ -150,12 +181,17 @@ var soakShare = uint64(len(soakKinds))
 func TestSoak(t *testing.T) {
 	t.Parallel()
 	seed := soakSeed(t)
+	if os.Getenv("S3UP_SEED") == "" {
+		seed -= seed % uint64(len(soakKinds))
+	}
 	more := func(i uint64) bool { return i < soakShare }
+	slow := false
 	if text := os.Getenv("S3UP_SOAK"); text != "" {
 		d, err := time.ParseDuration(text)
 		if err != nil {
 			t.Fatalf("S3UP_SOAK: %v", err)
 		}
+		slow = d >= slowSoak
 		end := time.Now().Add(d)
 		more = func(i uint64) bool { return i == 0 || time.Now().Before(end) }
 	}
@@ -171,7 +207,15 @@ func TestSoak(t *testing.T) {
 				if !more(i) || t.Failed() {
 					return
 				}
-				playRound(t, store, all, seed+i)
+				seed := seed + i
+				playRound(t, store, all, soakKinds[seed%uint64(len(soakKinds))], seed, time.Second)
+			}
+		})
+	}
+	if slow {
+		workers.Go(func() {
+			for _, kind := range slowKinds {
+				playRound(t, store, all, kind, seed, slowSoak)
 			}
 		})
 	}
@@ -192,14 +236,14 @@ func soakSeed(t *testing.T) uint64 {
 	return seed
 }
 
-// playRound plays the round that a seed tells.
-func playRound(t *testing.T, store *soakStore, all *tally, seed uint64) {
-	kind := soakKinds[seed%uint64(len(soakKinds))]
+// playRound plays a round of a kind, with what a seed tells. A soak of the
+// duration again plays it once more.
+func playRound(t *testing.T, store *soakStore, all *tally, kind soakKind, seed uint64, again time.Duration) {
 	t.Run(fmt.Sprintf("%s-%d", kind.name, seed), func(t *testing.T) {
 		r := newRound(t, store, all, seed)
 		defer func() {
 			if t.Failed() {
-				t.Logf("this round again: make soak DURATION=1s SEED=%d STORES=%s", seed, store.name)
+				t.Logf("this round again: make soak DURATION=%v SEED=%d STORES=%s", again, seed, store.name)
 			}
 			all.add(func() { all.rounds[kind.name]++ })
 		}()
@@ -214,6 +258,7 @@ var soakNames = []string{"file.bin", "a b+c.bin", "grün & 100%.bin", "x/y~z.bin
 // newRound draws what a round is about.
 func newRound(t *testing.T, store *soakStore, all *tally, seed uint64) *round {
 	r := &round{T: t, rng: rand.New(rand.NewPCG(seed, 0)), store: store, tally: all, stall: "3s"}
+	r.slots = 4 * (1 + r.rng.IntN(2))
 	r.key = "dir/" + soakNames[r.rng.IntN(len(soakNames))]
 	r.mode = []string{"self", "staged"}[r.rng.IntN(2)]
 	r.source = []string{"file", "file", "stream", "small"}[r.rng.IntN(4)]
@@ -269,6 +314,11 @@ func (r *round) file(name string) (path string, sum *sums) {
 	if r.source == "small" {
 		size = 1 + r.rng.Int64N(soakPart/2)
 	}
+	return r.fileOf(name, size)
+}
+
+// fileOf makes a file of a size.
+func (r *round) fileOf(name string, size int64) (path string, sum *sums) {
 	data := r.bytes(size)
 	path = filepath.Join(r.TempDir(), name)
 	if err := os.WriteFile(path, data, 0o666); err != nil {
@@ -277,11 +327,20 @@ func (r *round) file(name string) (path string, sum *sums) {
 	return path, sumsOf(data)
 }
 
+// stallLimit is how long a call may be silent for which the program waits longer
+// than a round can. A stall of any other call lasts until the program ends it.
+func stallLimit(op string) time.Duration {
+	if op == "CompleteMultipartUpload" || op == "CopyObject" {
+		return 20 * time.Second
+	}
+	return 0
+}
+
 // proxy starts a proxy in front of the store.
 func (r *round) proxy(o faultproxy.Options) *faultproxy.Proxy {
 	o.Target = r.store.endpoint
 	o.Seed = r.rng.Uint64()
-	o.Stall = 20 * time.Second
+	o.Stall = stallLimit
 	p, err := faultproxy.Start(o)
 	if err != nil {
 		r.Fatal(err)
@@ -319,8 +378,13 @@ const soakPatience = 4 * time.Minute
 
 // start starts the program on a file.
 func (r *round) start(p *faultproxy.Proxy, path string, flags ...string) *soakRun {
-	args := []string{"cp", "--json", "--multipart-threshold", "5MiB", "--part-size", "5MiB", "--normalize", r.mode,
-		"--concurrency", strconv.Itoa(4 * (1 + r.rng.IntN(2))), "--stall-timeout", r.stall}
+	args := []string{"cp", "--json", "--multipart-threshold", "5MiB", "--part-size", "5MiB", "--normalize", r.mode}
+	if r.slots > 0 {
+		args = append(args, "--concurrency", strconv.Itoa(r.slots))
+	}
+	if r.stall != "" {
+		args = append(args, "--stall-timeout", r.stall)
+	}
 	args = append(args, flags...)
 	ctx, cancel := context.WithTimeout(context.Background(), soakPatience)
 	r.Cleanup(cancel)
@@ -507,6 +571,7 @@ func (r *round) kills() { r.untilDone(r.proxy(faultproxy.Options{}), 0.8) }
 
 // faults breaks requests at random, and kills at times.
 func (r *round) faults() {
+	r.shaky = true
 	r.untilDone(r.proxy(faultproxy.Options{Rate: 0.05 + 0.2*r.rng.Float64()}), 0.2)
 }
 
@@ -518,13 +583,76 @@ func (r *round) outage() {
 	r.untilDone(p, 0)
 }
 
+// gone has the store vanish while bytes are sent, for longer than the program's
+// patience lasts, and be there again for the next run.
+func (r *round) gone() {
+	p := r.proxy(faultproxy.Options{})
+	p.When(faultproxy.After{Bytes: 1 + r.rng.Int64N(r.sum.size)}, func() { p.Down(time.Hour) })
+	run := r.start(p, r.path, "--stale-after", "0", "--retry-for", "1s")
+	r.wait(run)
+	p.Idle()
+	if tag, _ := r.head(); run.code != exitTemporary || run.line.Status != "failed" || tag != "" && !r.old.are(tag) {
+		r.Fatalf("want exit 5, and the object is %q: %s", tag, run)
+	}
+	r.tally.add(func() { r.tally.kept += len(r.stored()) })
+	r.untilDone(r.proxy(faultproxy.Options{}), 0)
+}
+
+// manyParts has kills, faults and an outage hit an upload that has more parts in
+// flight than the others have.
+func (r *round) manyParts() {
+	r.source, r.shaky = "file", true
+	r.path, r.sum = r.fileOf("many", 19*soakPart+1+r.rng.Int64N(soakPart))
+	r.slots = 64
+	p := r.proxy(faultproxy.Options{Rate: 0.05})
+	p.When(r.moment(), func() { p.Down(time.Duration(200+r.rng.IntN(800)) * time.Millisecond) })
+	r.untilDone(p, 0.5)
+}
+
+// twoMinutes has the store vanish for two minutes.
+func (r *round) twoMinutes() {
+	r.slots, r.stall = 0, ""
+	p := r.proxy(faultproxy.Options{})
+	p.When(faultproxy.After{Bytes: 1 + r.rng.Int64N(r.sum.size)}, func() { p.Down(2 * time.Minute) })
+	r.atOnce(p)
+}
+
+// stalled has each way in which nothing moves hit an upload.
+func (r *round) stalled() {
+	r.source, r.slots, r.stall = "file", 0, ""
+	r.path, r.sum = r.fileOf("three", 2*soakPart+1+r.rng.Int64N(soakPart))
+	p := r.proxy(faultproxy.Options{})
+	for i, do := range []s3test.Action{s3test.Stall, s3test.StallBody, s3test.StallAnswer} {
+		p.Fault(s3test.Fault{Op: fmt.Sprintf("UploadPart %d", i+1), Do: do})
+	}
+	r.atOnce(p)
+}
+
+// atOnce has one run end well, whatever the proxy does to it.
+func (r *round) atOnce(p *faultproxy.Proxy) {
+	run := r.start(p, r.path)
+	r.wait(run)
+	p.Idle()
+	if run.code != exitOK {
+		r.Fatalf("want exit 0: %s", run)
+	}
+	r.done(run, p.Requests())
+	if len(p.Hits()) == 0 {
+		r.Errorf("nothing was broken: %s", run)
+	}
+}
+
 // moment is somewhere in an upload, or a little behind its end.
 func (r *round) moment() faultproxy.After {
+	requests := len(r.sum.parts()) + map[string]int{"self": 9, "staged": 17}[r.mode]
+	if r.source == "small" {
+		requests = 3
+	}
 	switch r.rng.IntN(3) {
 	case 0:
-		return faultproxy.After{Requests: 1 + r.rng.IntN(14)}
+		return faultproxy.After{Requests: 1 + r.rng.IntN(requests)}
 	case 1:
-		return faultproxy.After{Answers: 1 + r.rng.IntN(14)}
+		return faultproxy.After{Answers: 1 + r.rng.IntN(requests)}
 	}
 	return faultproxy.After{Bytes: 1 + r.rng.Int64N(r.sum.size)}
 }
@@ -537,7 +665,9 @@ func (r *round) untilDone(p *faultproxy.Proxy, kill float64) {
 			p.Calm()
 		}
 		stored := r.stored()
-		r.tally.add(func() { r.tally.kept += len(stored) })
+		if n > 1 {
+			r.tally.add(func() { r.tally.kept += len(stored) })
+		}
 		before := len(p.Requests())
 		run := r.startKilled(p, n <= soakRuns && r.rng.Float64() < kill)
 		r.wait(run)
@@ -554,7 +684,7 @@ func (r *round) untilDone(p *faultproxy.Proxy, kill float64) {
 		case run.code == exitOK:
 			r.done(run, since)
 			return
-		case run.code != exitTemporary || n > soakRuns:
+		case run.code != exitTemporary || !r.shaky || n > soakRuns:
 			r.Fatalf("want exit 0: %s", run)
 		}
 		if r.Failed() {
@@ -578,11 +708,18 @@ func (r *round) startKilled(p *faultproxy.Proxy, kill bool) *soakRun {
 	return run
 }
 
-// stored are the parts that the next run may go on with.
+// stored are the parts that the next run may go on with: those of unfinished
+// uploads, and all of a file's once they are the object. What a stream has is
+// known too late for that.
 func (r *round) stored() map[int]bool {
 	all := make(map[int]bool)
 	for _, parts := range r.uploads() {
 		for _, n := range parts {
+			all[n] = true
+		}
+	}
+	if tag, _ := r.head(); tag == r.sum.composite && r.source == "file" {
+		for _, n := range r.sum.parts() {
 			all[n] = true
 		}
 	}

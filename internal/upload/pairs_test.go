@@ -115,6 +115,8 @@ func TestPairsOfFaults(t *testing.T) {
 	share, shares := pairSeed(t)%pairShares, uint64(pairShares)
 	if os.Getenv("S3UP_SOAK") != "" || strings.Contains(flag.Lookup("test.run").Value.String(), "/") {
 		share, shares = 0, 1
+	} else {
+		t.Logf("again: S3UP_SEED=%d go test -run TestPairsOfFaults ./internal/upload", share)
 	}
 	n := 0
 	for i, p := range all {

@@ -209,18 +209,21 @@ func (x *exchange) wait(until <-chan struct{}, timer <-chan time.Time) bool {
 }
 
 // limit ends a stall.
-func (p *Proxy) limit() <-chan time.Time {
-	if p.o.Stall == 0 {
+func (x *exchange) limit() <-chan time.Time {
+	if x.p.o.Stall == nil {
 		return nil
 	}
-	return time.After(p.o.Stall)
+	if d := x.p.o.Stall(x.rec.Op); d > 0 {
+		return time.After(d)
+	}
+	return nil
 }
 
 // silence lasts until the client leaves, or Options.Stall is over.
 func (x *exchange) silence() {
 	select {
 	case <-x.r.Context().Done():
-	case <-x.p.limit():
+	case <-x.limit():
 	case <-x.p.done:
 	}
 }
@@ -283,7 +286,7 @@ func (x *exchange) sendHalf(a *answer, lengthKnown, stall bool) {
 	select {
 	case <-left:
 		return
-	case <-x.p.limit():
+	case <-x.limit():
 	case <-x.p.done:
 	}
 	conn.Close()

@@ -51,9 +51,9 @@ type Options struct {
 	Actions []s3test.Action // those that it may be; default Harmful
 	Pause   time.Duration   // half of the requests are held up for as long as this, on either way
 
-	// Stall bounds how long a stalled request is silent; then the connection is
-	// closed. Default: as long as the client stays.
-	Stall time.Duration
+	// Stall bounds how long a stalled request of an operation is silent; then the
+	// connection is closed. Default, and 0: as long as the client stays.
+	Stall func(op string) time.Duration
 }
 
 // Harmful are the actions that are drawn at random. Each is one after which a

@@ -74,6 +74,8 @@ func sees(out *s3.PutObjectOutput, err error) string {
 	return err.Error()
 }
 
+func shortly(string) time.Duration { return time.Millisecond }
+
 // Each action does to the client and to the store what it says.
 func TestActions(t *testing.T) {
 	tests := map[s3test.Action]struct {
@@ -106,7 +108,7 @@ func TestActions(t *testing.T) {
 			continue
 		}
 		t.Run(do.String(), func(t *testing.T) {
-			w := newWorld(t, faultproxy.Options{Stall: time.Millisecond})
+			w := newWorld(t, faultproxy.Options{Stall: shortly})
 			w.proxy.Fault(s3test.Fault{Op: "PutObject", Key: "k", Do: do})
 			out, err := w.put("k", "some bytes")
 			w.proxy.Idle()
@@ -218,7 +220,7 @@ func TestPassesUnchanged(t *testing.T) {
 // come; another one breaks others.
 func TestSeed(t *testing.T) {
 	play := func(seed uint64, order ...int) map[int]s3test.Action {
-		w := newWorld(t, faultproxy.Options{Seed: seed, Rate: 0.5, Stall: time.Millisecond})
+		w := newWorld(t, faultproxy.Options{Seed: seed, Rate: 0.5, Stall: shortly})
 		up, err := w.store.Client().CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: aws.String("b"), Key: aws.String("k")})
 		if err != nil {
 			t.Fatal(err)
