@@ -133,7 +133,6 @@ func TestCutConnectionsAreTriedAgain(t *testing.T) {
 		"a portal's page":          {list, raw("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<!DOCTYPE html><html><body><br>Log in</body></html>")},
 		"a page that is XML":       {list, raw("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<html><body>Log in</body></html>")},
 		"a list that is empty":     {list, raw("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")},
-		"an error for a list":      {list, raw("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<Error><Code>AccessDenied</Code></Error>")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var n atomic.Int32
