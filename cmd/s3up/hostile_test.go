@@ -160,6 +160,37 @@ func FuzzMetadata(f *testing.F) {
 	})
 }
 
+// A tag that is taken says what was given, and can stand in a header.
+func FuzzTagging(f *testing.F) {
+	for _, seed := range [][2]string{{"a=b", "c=d"}, {"a", "b="}, {"=", "=v"}, {"a=1", "a=2"}, {"a=x\ny", "b=\x7f"}, {"a=\xff", "b=ü"}, {"a&b=c", "k=v=w&x"},
+		{"aws:a=b", "a=" + strings.Repeat("v", 300)}, {"a+b=c d", "%41=%"}} {
+		f.Add(seed[0], seed[1])
+	}
+	f.Fuzz(func(t *testing.T, one, two string) {
+		pairs := []string{one, two}
+		var p upload.Properties
+		for _, pair := range pairs {
+			if err := addTag(&p, pair); err != nil {
+				return
+			}
+		}
+		if err := p.Check(); err != nil {
+			return
+		}
+		if len(p.Tags) != len(pairs) {
+			t.Errorf("%q became %d tags", pairs, len(p.Tags))
+		}
+		for key, value := range p.Tags {
+			if pair := key + "=" + value; pair != one && pair != two {
+				t.Errorf("%q became %q", pairs, pair)
+			}
+			if key == "" || strings.HasPrefix(key, "aws:") || !utf8.ValidString(key+value) || utf8.RuneCountInString(key) > 128 || utf8.RuneCountInString(value) > 256 {
+				t.Errorf("%q was taken: %q=%q", pairs, key, value)
+			}
+		}
+	})
+}
+
 func FuzzOneLine(f *testing.F) {
 	for _, seed := range hostile[:len(hostile)-1] {
 		f.Add(seed)
