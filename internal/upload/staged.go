@@ -63,7 +63,7 @@ func (t *transfer) mayStage(ctx context.Context) error {
 				Bucket: &t.job.Bucket, Key: &probe, VersionId: out.VersionId}, t.with); err != nil {
 				t.note("the delete marker %s of %s could not be removed: %s", *out.VersionId, probe, reason(err))
 				if t.publishes() && KindOf(err) == Access {
-					return &Error{Access, "a staged copy could not be deleted again, version by version", err}
+					return &Error{Access, "a staged copy could not be deleted again, version by version (s3:DeleteObjectVersion)", err}
 				}
 			}
 		}
