@@ -121,7 +121,7 @@ func names[T ~string](values []T) []string {
 // list notes what is wrong with one value of a flag that repeats.
 func (v *values) list(name, value string, err error) {
 	if err != nil {
-		v.fail("--%s %s: %w", name, quoted(value), err)
+		v.fail("--%s %s: %w", name, quoted(clip(value)), err)
 	}
 }
 

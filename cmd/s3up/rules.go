@@ -108,7 +108,7 @@ func (v *values) rules() []rule {
 	for _, text := range v.c.StringSlice("attr") {
 		r, err := parseRule(text)
 		if err != nil {
-			v.fail("--attr %s: %w", quoted(text), err)
+			v.fail("--attr %s: %w", quoted(clip(text)), err)
 			return nil
 		}
 		all = append(all, r)

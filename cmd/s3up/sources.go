@@ -56,7 +56,7 @@ func (o *cpOptions) tasks() ([]*task, error) {
 			}
 			t.key += filepath.Base(source)
 			if why := badKey(t.key); why != "" {
-				return nil, usagef("", "%q: %s", scheme+o.bucket+"/"+t.key, why)
+				return nil, usagef("", "%q: %s", clip(scheme+o.bucket+"/"+t.key), why)
 			}
 		}
 		if other, ok := bySource[t.key]; ok {
