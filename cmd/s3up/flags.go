@@ -112,7 +112,7 @@ type values struct {
 // refuse notes that a flag's value is not possible, and what is.
 func (v *values) refuse(name, allowed string) {
 	if v.err == nil {
-		v.err = usagef("", "--%s %s: %s", name, quoted(v.c.String(name)), allowed)
+		v.err = usagef("", "--%s %s: %s", name, quoted(clip(v.c.String(name))), allowed)
 	}
 }
 

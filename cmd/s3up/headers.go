@@ -87,7 +87,7 @@ func (v *values) headers(p *upload.Properties) {
 	}
 	for _, pair := range v.c.StringSlice("metadata") {
 		if err := addMetadata(p, pair); err != nil {
-			v.fail("--metadata %s: %w", quoted(pair), err)
+			v.fail("--metadata %s: %w", quoted(clip(pair)), err)
 		}
 	}
 }

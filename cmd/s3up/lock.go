@@ -1,9 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/gofrs/flock"
+
+	"s3up/internal/smallfile"
 )
 
 // A lockedError says that another run holds the lock.
@@ -19,7 +23,11 @@ func lock(file string) (release func(), err error) {
 		return func() {}, nil
 	}
 	l := flock.New(file)
-	switch taken, err := l.TryLock(); {
+	taken, err := false, smallfile.Check(file)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		taken, err = l.TryLock()
+	}
+	switch {
 	case err != nil:
 		return nil, usagef("it must be a file that can be written", "--lock %s: %s", quoted(file), rootCause(err))
 	case !taken:

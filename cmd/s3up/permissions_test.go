@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"crypto/md5"
 	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
@@ -78,6 +80,8 @@ func TestPermissions(t *testing.T) {
 		lock    bool     // the bucket has Object Lock
 		begun   bool     // somebody has begun an upload of the key
 		fails   bool     // the upload is one that fails by itself
+		keeps   bool     // the bucket keeps versions
+		there   []byte   // what is under the key
 		change  func(*upload.Options, *upload.Properties)
 		outcome upload.Normalized
 	}{
@@ -101,6 +105,23 @@ func TestPermissions(t *testing.T) {
 				o.NoResume, o.Normalize = true, upload.NormalizeSelf
 				p.LockMode, p.LockUntil, p.LegalHold = "GOVERNANCE", future, true
 			}},
+		"--no-clobber": {with: []string{"Write"}, outcome: upload.Off,
+			change: func(o *upload.Options, p *upload.Properties) { writeOnly(o, p); o.NoClobber = true }},
+		"--if-match": {with: []string{"Write"}, there: []byte("old"), outcome: upload.Off,
+			change: func(o *upload.Options, p *upload.Properties) { writeOnly(o, p); o.IfMatch = md5Of([]byte("old")) }},
+		"--if-changed": {with: []string{"Write", "Tags"}, there: data, outcome: upload.Already,
+			change: func(o *upload.Options, p *upload.Properties) {
+				o.NoResume, o.IfChanged = true, true
+				p.ContentType, p.Tags = "binary/octet-stream", map[string]string{"team": "web"}
+			}},
+		"--prune-version": {with: []string{"Write", "The MD5 as ETag"}, keeps: true, outcome: upload.SelfCopy,
+			change: func(o *upload.Options, _ *upload.Properties) { o.NoResume, o.PruneVersion = true, true }},
+		"--publish staged": {with: []string{"Write", "The MD5 as ETag"}, keeps: true, outcome: upload.StagedCopy,
+			change: func(o *upload.Options, _ *upload.Properties) { o.NoResume, o.Publish = true, upload.PublishStaged }},
+		"--checksum": {with: []string{"Write", "Encryption with KMS"}, outcome: upload.Opaque,
+			change: func(o *upload.Options, p *upload.Properties) {
+				o.NoResume, o.Checksum, p.SSE = true, upload.SumCRC64NVME, "aws:kms"
+			}},
 	} {
 		if len(shown[feature]) == 0 {
 			t.Errorf("the page has no policy for %s", feature)
@@ -112,6 +133,10 @@ func TestPermissions(t *testing.T) {
 			server.CreateBucket("b")
 			if test.lock {
 				server.SetObjectLock("b", "", 0)
+			}
+			server.SetVersioning("b", test.lock || test.keeps)
+			if test.there != nil {
+				server.Put("b", "k", test.there, func(o *s3test.Object) { o.Tags = map[string]string{"team": "web"} })
 			}
 			if test.begun {
 				begin(t, server, data[:part])
@@ -173,7 +198,7 @@ func TestPermissions(t *testing.T) {
 		for _, action := range shown[feature] {
 			t.Run(feature+" without "+action, func(t *testing.T) {
 				change := test.change
-				if action == "s3:GetBucketObjectLockConfiguration" { // asked only where it matters
+				if action == "s3:GetBucketObjectLockConfiguration" && test.lock { // asked only where it matters
 					change = func(o *upload.Options, p *upload.Properties) {
 						test.change(o, p)
 						o.Normalize, p.LockMode, p.LegalHold, p.LockUntil = upload.NormalizeAuto, "", false, time.Time{}
@@ -186,6 +211,11 @@ func TestPermissions(t *testing.T) {
 			})
 		}
 	}
+}
+
+func md5Of(data []byte) string {
+	sum := md5.Sum(data)
+	return hex.EncodeToString(sum[:])
 }
 
 // begin begins an upload of the key, of whose first part the bytes are there.

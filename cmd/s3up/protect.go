@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/urfave/cli/v2"
 
+	"s3up/internal/smallfile"
 	"s3up/internal/upload"
 )
 
@@ -120,7 +121,7 @@ func names[T ~string](values []T) []string {
 // list notes what is wrong with one value of a flag that repeats.
 func (v *values) list(name, value string, err error) {
 	if err != nil {
-		v.fail("--%s %s: %w", name, quoted(value), err)
+		v.fail("--%s %s: %w", name, quoted(clip(value)), err)
 	}
 }
 
@@ -172,19 +173,11 @@ func (v *values) customerKey() []byte {
 		return nil
 	case file != "":
 		from = "--sse-c-key-file " + quoted(file)
-		f, err := os.Open(file)
-		if err != nil {
+		var err error
+		if raw, err = smallfile.Read(file); err != nil {
 			v.fail("%s: %s", from, rootCause(err))
 			return nil
 		}
-		defer f.Close()
-		buf := make([]byte, maxKeyText)
-		n, err := f.Read(buf)
-		if err != nil && n == 0 {
-			v.fail("%s: %s", from, rootCause(err))
-			return nil
-		}
-		raw = buf[:n]
 	case env != "":
 		from = "--sse-c-key-env"
 		value, set := os.LookupEnv(env)
@@ -203,10 +196,7 @@ func (v *values) customerKey() []byte {
 	return key
 }
 
-const (
-	keySize    = 32
-	maxKeyText = 256 // more than any form of it
-)
+const keySize = 32
 
 // decodeKey finds out how a key is written; nil if it is none.
 func decodeKey(raw []byte) []byte {

@@ -2,17 +2,18 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
 
+	"s3up/internal/smallfile"
 	"s3up/internal/upload"
 )
 
@@ -92,13 +93,12 @@ func (r rule) apply(p *upload.Properties, key string) {
 func (v *values) rules() []rule {
 	var all []rule
 	for _, name := range v.c.StringSlice("attr-file") {
-		f, err := os.Open(name)
+		data, err := smallfile.Read(name)
 		if err != nil {
 			v.fail("--attr-file %s: %s", quoted(name), rootCause(err))
 			return nil
 		}
-		rules, err := readRules(f)
-		f.Close()
+		rules, err := readRules(bytes.NewReader(data))
 		if err != nil {
 			v.fail("--attr-file %s: %w", quoted(name), err)
 			return nil
@@ -108,7 +108,7 @@ func (v *values) rules() []rule {
 	for _, text := range v.c.StringSlice("attr") {
 		r, err := parseRule(text)
 		if err != nil {
-			v.fail("--attr %s: %w", quoted(text), err)
+			v.fail("--attr %s: %w", quoted(clip(text)), err)
 			return nil
 		}
 		all = append(all, r)

@@ -7,8 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
+	"s3up/internal/smallfile"
 	"s3up/internal/upload"
 )
 
@@ -56,7 +56,7 @@ func (o *cpOptions) tasks() ([]*task, error) {
 			}
 			t.key += filepath.Base(source)
 			if why := badKey(t.key); why != "" {
-				return nil, usagef("", "%q: %s", scheme+o.bucket+"/"+t.key, why)
+				return nil, usagef("", "%q: %s", clip(scheme+o.bucket+"/"+t.key), why)
 			}
 		}
 		if other, ok := bySource[t.key]; ok {
@@ -76,8 +76,7 @@ func (o *cpOptions) tasks() ([]*task, error) {
 // isDescriptor says whether a source is an open file of the process, whose name
 // says nothing.
 func isDescriptor(source string) bool {
-	return source == stdinName || source == "/dev/stdin" ||
-		strings.HasPrefix(source, "/dev/fd/") || strings.HasPrefix(source, "/proc/self/fd/")
+	return source == stdinName || smallfile.IsDescriptor(source)
 }
 
 // check looks at the source before anything is sent, without opening what may

@@ -22,17 +22,17 @@ func isURL(word string) bool { return strings.HasPrefix(word, scheme) }
 func parseURL(url string) (bucket, key string, err error) {
 	rest, ok := strings.CutPrefix(url, scheme)
 	if !ok {
-		return "", "", usagef("", "%q: a destination is s3://BUCKET/KEY or s3://BUCKET/PREFIX/", url)
+		return "", "", usagef("", "%q: a destination is s3://BUCKET/KEY or s3://BUCKET/PREFIX/", clip(url))
 	}
 	bucket, key, _ = strings.Cut(rest, "/")
 	if m := accessPoint.FindString(rest); m != "" {
 		bucket, key = m, strings.TrimPrefix(rest[len(m):], "/")
 	}
 	if why := badBucket(bucket); why != "" {
-		return "", "", usagef("", "%q: %s", url, why)
+		return "", "", usagef("", "%q: %s", clip(url), why)
 	}
 	if why := badKey(key); why != "" {
-		return "", "", usagef("", "%q: %s", url, why)
+		return "", "", usagef("", "%q: %s", clip(url), why)
 	}
 	return bucket, key, nil
 }

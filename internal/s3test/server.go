@@ -388,7 +388,8 @@ func (c *call) run(routeErr error) (*answer, error) {
 		return nil, routeErr
 	}
 	op := operations[c.op]
-	if c.q.denies(op.action) || c.isStranger() {
+	deleteVersion := op.action == "s3:DeleteObject" && c.query.Get("versionId") != "" // needs a right of its own, and only that
+	if c.q.denies(op.action) && !deleteVersion || c.isStranger() {
 		return nil, fail("AccessDenied")
 	}
 	if sha := c.h.Get("x-amz-content-sha256"); c.q.ChunkedRefused && strings.HasPrefix(sha, "STREAMING-") {

@@ -46,7 +46,8 @@
 //
 // Answers are small, and are bounded: in bytes, in markup, and in the time from
 // the first byte to the last. One that is beyond that is an [*AnswerError] and
-// ends the call. Redirects are not followed: what was signed for one host does
+// ends the call. A listing that is none, a web page for one, counts as cut, and is
+// asked for again. Redirects are not followed: what was signed for one host does
 // not go to another.
 //
 // # Bodies

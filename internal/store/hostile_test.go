@@ -49,9 +49,12 @@ func TestAbsurdAnswers(t *testing.T) {
 			io.WriteString(w, listing+"<Bucket>")
 			endless(w, "b")
 		}, list, "is larger than 16 MiB"},
-		"elements without end": {func(w http.ResponseWriter) { endless(w, "<a>") }, list, "has more than 400000 elements and attributes"},
+		"elements without end": {func(w http.ResponseWriter) {
+			io.WriteString(w, listing)
+			endless(w, "<a>")
+		}, list, "has more than 400000 elements and attributes"},
 		"attributes without end": {func(w http.ResponseWriter) {
-			io.WriteString(w, "<a ")
+			io.WriteString(w, listing+"<a ")
 			endless(w, "b='' ")
 		}, list, "has more than 400000 elements and attributes"},
 		"an error without end": {func(w http.ResponseWriter) {

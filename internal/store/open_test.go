@@ -219,11 +219,34 @@ func TestSilentSourceOfCredentials(t *testing.T) {
 		t.Errorf("got %v, want ErrNoCredentials", err)
 	}
 	metadata := aws.NewCredentialsCache(silent{[]aws.CredentialSource{aws.CredentialSourceIMDS}})
-	if got := credentialsTimeout(metadata); got > 5*time.Second {
+	if got := (Config{}).credentialsTimeout(metadata); got > 5*time.Second {
 		t.Errorf("the metadata service has %v", got)
 	}
-	if got := credentialsTimeout(aws.NewCredentialsCache(silent{})); got < time.Minute {
+	if got := (Config{}).credentialsTimeout(aws.NewCredentialsCache(silent{})); got < time.Minute {
 		t.Errorf("others have %v", got)
+	}
+	if got := (Config{CredentialsTimeout: time.Second}).credentialsTimeout(metadata); got != time.Second {
+		t.Errorf("of one second they have %v", got)
+	}
+}
+
+// A store that answers no SYN is not waited for longer than one where no byte moves.
+func TestDialTimeout(t *testing.T) {
+	for _, tt := range []struct{ dial, stall, want time.Duration }{
+		{0, 0, 30 * time.Second},
+		{0, 5 * time.Second, 5 * time.Second},
+		{10 * time.Second, time.Minute, 10 * time.Second},
+		{0, time.Millisecond, leastDial},
+		{time.Second, time.Millisecond, time.Second},
+	} {
+		s, err := Open(t.Context(), Config{Endpoint: "http://127.0.0.1:1", DialTimeout: tt.dial, StallTimeout: tt.stall})
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, ok := s.Client.Options().HTTPClient.(*transport)
+		if !ok || client.cfg.DialTimeout != tt.want {
+			t.Errorf("%v of %v: got %v, want %v", tt.dial, tt.stall, client.cfg.DialTimeout, tt.want)
+		}
 	}
 }
 

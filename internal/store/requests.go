@@ -1,14 +1,18 @@
 package store
 
 import (
+	"bytes"
 	"context"
+	"encoding/xml"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/textproto"
 	"strings"
 
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
@@ -63,6 +67,68 @@ func signPayload(stack *middleware.Stack) error {
 		return err
 	}
 	return nil
+}
+
+// roots are the elements that listings are in. What has none, or another one, is
+// the answer of something else than the store; the SDK takes it for an empty list.
+var roots = map[string]string{
+	"ListMultipartUploads": "ListMultipartUploadsResult",
+	"ListObjectsV2":        "ListBucketResult",
+	"ListParts":            "ListPartsResult",
+}
+
+// checkListings has a listing that is none fail as one that was cut does.
+func checkListings(stack *middleware.Stack) error {
+	root, ok := roots[stack.ID()]
+	if !ok {
+		return nil
+	}
+	return stack.Deserialize.Insert(middleware.DeserializeMiddlewareFunc("s3up:listing",
+		func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
+			out, metadata, err := next.HandleDeserialize(ctx, in)
+			if res, ok := out.RawResponse.(*smithyhttp.Response); ok && err == nil && res.StatusCode/100 == 2 {
+				err = checkRoot(res, root)
+			}
+			return out, metadata, err
+		}), "OperationDeserializer", middleware.After)
+}
+
+// checkRoot says whether the body of an answer is an XML document of this kind.
+func checkRoot(res *smithyhttp.Response, root string) error {
+	name, err := peekRoot(res)
+	switch {
+	case err == io.EOF:
+		err = fmt.Errorf("there is no %s in it", root)
+	case err == nil && name != root:
+		err = fmt.Errorf("it is a document %.40q, not a %s", name, root)
+	}
+	if err != nil {
+		return &smithy.DeserializationError{Err: err}
+	}
+	return nil
+}
+
+// peekRoot returns the name of the first element of a body, which is then yet to
+// be read.
+func peekRoot(res *smithyhttp.Response) (string, error) {
+	const enough = 64 << 10
+	var head bytes.Buffer
+	d := xml.NewDecoder(io.TeeReader(io.LimitReader(res.Body, enough), &head))
+	defer func() {
+		res.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(&head, res.Body), res.Body}
+	}()
+	for {
+		token, err := d.Token()
+		if err != nil {
+			return "", err
+		}
+		if start, ok := token.(xml.StartElement); ok {
+			return start.Name.Local, nil
+		}
+	}
 }
 
 // taken are headers that the program sets, or HTTP does, by name or, if they end

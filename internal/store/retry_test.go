@@ -131,6 +131,8 @@ func TestCutConnectionsAreTriedAgain(t *testing.T) {
 		"cut by close":             {list, raw("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<ListPartsResult><Upl")},
 		"cut refusal":              {list, raw("HTTP/1.1 400 Bad Request\r\nContent-Length: 100\r\n\r\n<Error><Code>Req")},
 		"a portal's page":          {list, raw("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<!DOCTYPE html><html><body><br>Log in</body></html>")},
+		"a page that is XML":       {list, raw("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<html><body>Log in</body></html>")},
+		"a list that is empty":     {list, raw("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var n atomic.Int32

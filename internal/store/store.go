@@ -68,9 +68,13 @@ type Config struct {
 	Bandwidth func(time.Time) int64
 
 	StallTimeout     time.Duration // a connection without a byte moving; default 60s
+	DialTimeout      time.Duration // until a connection is there; default 30s, and no longer than StallTimeout
 	LongStallTimeout time.Duration // the same while the store completes or copies; default 15m
 	FirstAnswer      time.Duration // patience before the store answered anything; default 15s
 	RetryFor         time.Duration // patience without any call succeeding; default 5m
+	// CredentialsTimeout is how long the first credentials may take; default 1m, and
+	// 5s where an instance's are asked for.
+	CredentialsTimeout time.Duration
 
 	// Backoff is the wait before attempt+1, after attempt (from 1) ended with
 	// err. The default is drawn from zero to a bound that doubles from 0.5s to
@@ -141,6 +145,9 @@ func (s *Store) RegionOf(bucket string) string { return s.regions.of(bucket) }
 // out with one that expires on the way.
 const expiryWindow = 5 * time.Minute
 
+// leastDial lets a lost SYN be sent once more, as it is after a second.
+const leastDial = 2 * time.Second
+
 func (c Config) withDefaults() Config {
 	def := func(d *time.Duration, v time.Duration) {
 		if *d <= 0 {
@@ -148,6 +155,8 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	def(&c.StallTimeout, time.Minute)
+	def(&c.DialTimeout, 30*time.Second)
+	c.DialTimeout = min(c.DialTimeout, max(c.StallTimeout, leastDial))
 	def(&c.LongStallTimeout, 15*time.Minute)
 	def(&c.FirstAnswer, 15*time.Second)
 	def(&c.RetryFor, 5*time.Minute)
@@ -217,7 +226,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		if cfg.SignPayload {
 			payload = signPayload
 		}
-		o.APIOptions = append(o.APIOptions, payload, addHeaders(cfg), func(stack *middleware.Stack) error {
+		o.APIOptions = append(o.APIOptions, payload, addHeaders(cfg), checkListings, func(stack *middleware.Stack) error {
 			return addCall(stack, calls)
 		})
 		if kind.bare {
@@ -261,7 +270,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if cfg.NoSign {
 		return s, nil
 	}
-	if err := checkCredentials(ctx, awsCfg.Credentials, credentialsTimeout(awsCfg.Credentials)); err != nil {
+	if err := checkCredentials(ctx, awsCfg.Credentials, cfg.credentialsTimeout(awsCfg.Credentials)); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -313,7 +322,10 @@ func loadConfig(ctx context.Context, cfg Config, files tlsFiles) (aws.Config, er
 }
 
 // credentialsTimeout is how long the first credentials may take.
-func credentialsTimeout(provider aws.CredentialsProvider) time.Duration {
+func (c Config) credentialsTimeout(provider aws.CredentialsProvider) time.Duration {
+	if c.CredentialsTimeout > 0 {
+		return c.CredentialsTimeout
+	}
 	if p, ok := provider.(aws.CredentialProviderSource); ok && slices.Contains(p.ProviderSources(), aws.CredentialSourceIMDS) {
 		return 5 * time.Second // it answers at once or is not there
 	}

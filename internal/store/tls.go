@@ -17,6 +17,8 @@ import (
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+
+	"s3up/internal/smallfile"
 )
 
 const caBundleEnv = "AWS_CA_BUNDLE"
@@ -106,7 +108,7 @@ func isPrivateKey(kind string) bool { // "EC PRIVATE KEY", "ENCRYPTED PRIVATE KE
 
 // readSmall reads a file. The error names it once.
 func readSmall(what, file string) ([]byte, error) {
-	data, err := os.ReadFile(file)
+	data, err := smallfile.Read(file)
 	var path *fs.PathError
 	if errors.As(err, &path) {
 		err = path.Err

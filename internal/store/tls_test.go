@@ -345,6 +345,7 @@ func TestBadTLSFiles(t *testing.T) {
 		"a folder":               {Config{CABundle: dir}, "", "CA bundle", dir, "is a directory"},
 		"junk":                   {Config{CABundle: junk}, "", "CA bundle", junk, "no PEM certificate in it"},
 		"a key":                  {Config{CABundle: client.KeyFile}, "", "CA bundle", client.KeyFile, "no PEM certificate in it"},
+		"a device":               {Config{CABundle: "/dev/zero"}, "", "CA bundle", "/dev/zero", "not a regular file"},
 		"no AWS_CA_BUNDLE":       {Config{}, missing, "AWS_CA_BUNDLE", missing, "no such file or directory"},
 		"junk AWS_CA_BUNDLE":     {Config{}, junk, "AWS_CA_BUNDLE", junk, "no PEM certificate in it"},
 		"no certificate":         {Config{ClientCert: missing}, "", "client certificate", missing, "no such file or directory"},

@@ -11,7 +11,6 @@ import (
 	"net/http/httptrace"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -19,7 +18,6 @@ import (
 )
 
 const (
-	dialTimeout        = 30 * time.Second
 	bucketRegionHeader = "X-Amz-Bucket-Region"
 
 	// Requests without a slot of their own: listing, aborting.
@@ -59,7 +57,7 @@ func newTransport(prepared aws.HTTPClient, cfg Config, p *patience, id *identity
 		client = awshttp.NewBuildableClient()
 	}
 	dialer := client.GetDialer()
-	dialer.Timeout = dialTimeout
+	dialer.Timeout = cfg.DialTimeout
 	blocks := &sync.Pool{New: func() any { return new([block]byte) }}
 	client = client.WithTransportOptions(func(t *http.Transport) {
 		// With HTTP/2 all parts would share one connection, and its window.
@@ -76,7 +74,7 @@ func newTransport(prepared aws.HTTPClient, cfg Config, p *patience, id *identity
 		t.MaxResponseHeaderBytes = maxHead
 		t.WriteBufferSize = writeBuffer
 		t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-			ctx, cancel := context.WithTimeout(ctx, p.within(dialTimeout))
+			ctx, cancel := context.WithTimeout(ctx, p.within(cfg.DialTimeout))
 			defer cancel()
 			c, err := dialer.DialContext(ctx, network, addr)
 			if err != nil {

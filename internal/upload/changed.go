@@ -327,6 +327,7 @@ func (t *transfer) hasTags(ctx context.Context, out *s3.HeadObjectOutput) (bool,
 		if status(err) == 0 || KindOf(err) == Temporary {
 			return false, err
 		}
+		t.note("the object's tags cannot be read (%s), and are set again%s", reason(err), lacking(err, "s3:GetObjectTagging", ""))
 		return false, nil
 	}
 	tags := make(map[string]string)

@@ -134,6 +134,31 @@ func TestSourceChanges(t *testing.T) {
 	}
 }
 
+// A file that never comes to rest is begun with five times, and not for ever.
+func TestSourceNeverRests(t *testing.T) {
+	const tries = 5
+	st := newStand(t, s3test.Options{})
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, random(3*KiB, "file"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	touched := 0
+	st.Fault(s3test.Fault{Op: "UploadPart 2", Times: 2 * tries, Do: s3test.None, Hook: func() {
+		touched++
+		if err := os.Chtimes(path, time.Time{}, time.Now().Add(time.Duration(touched)*time.Hour)); err != nil {
+			t.Error(err)
+		}
+	}})
+	r := st.upload(t, open(t, path), "k", oneAtATime, func(r *run) { r.OnChange = upload.OnChangeRetry })
+	if upload.KindOf(r.Err) != upload.SourceChanged || touched != tries {
+		t.Errorf("error %v of kind %d after %d tries, want %d after %d", r.Err, upload.KindOf(r.Err), touched, upload.SourceChanged, tries)
+	}
+	if st.object(t, "k") != nil {
+		t.Error("there is an object")
+	}
+	st.nothingLeft(t, "k")
+}
+
 // A file that is replaced by another one, under the same name, is read to its
 // end all the same.
 func TestSourceReplaced(t *testing.T) {

@@ -244,6 +244,8 @@ func (t *transfer) verifyChecksum() error {
 		if t.res.Normalized == Opaque {
 			t.res.Normalized = ChecksumMD5
 		}
+	case t.hidden && (t.o.Checksum == SumCRC64NVME || t.o.Checksum == SumMD5):
+		t.note("the checksum of the object may not be seen; that needs s3:GetObject, and kms:Decrypt of what KMS encrypts")
 	case t.o.Checksum == SumCRC64NVME:
 		t.note("the store shows no CRC64NVME of the object: it takes none, or does not say so")
 	case t.o.Checksum == SumMD5:

@@ -79,6 +79,7 @@ func TestChecksum(t *testing.T) {
 		"KMS on Amazon, too large":        {change: all(amazon, kms, tooLarge), ends: upload.Opaque, create: crcs, sum: crcs},
 		"KMS on Amazon, copy refused":     {quirks: s3test.Quirks{CopyRefused: 403}, change: all(amazon, kms), ends: upload.Opaque, create: crcs, sum: crcs, notes: []string{"the copy that proves the MD5 of the whole was refused"}},
 		"KMS on Amazon, may not decrypt":  {late: "kms:Decrypt", change: all(amazon, kms, tooLarge), ends: upload.Opaque, create: crcs, sum: crcs},
+		"KMS, md5, may not decrypt":       {small: true, quirks: s3test.Quirks{ChecksumsIgnored: true, Deny: []string{"kms:Decrypt"}}, change: all(amazon, kms, checksum(upload.SumMD5)), ends: upload.Opaque, notes: []string{"may not be seen; that needs s3:GetObject, and kms:Decrypt"}},
 		"KMS on Amazon, write-only":       {quirks: s3test.Quirks{Deny: []string{"s3:GetObject"}}, change: all(amazon, kms), ends: upload.Refused, create: crcs, sum: crcs, notes: []string{"the object may not be looked at"}},
 		"own key on Amazon":               {tls: true, change: all(amazon, func(r *run) { r.CustomerKey = customerKey }), ends: upload.ChecksumMD5, create: crcs, sum: md5s},
 		"own key on Amazon, too large":    {tls: true, change: all(amazon, tooLarge, func(r *run) { r.CustomerKey = customerKey }), ends: upload.Opaque, create: crcs, sum: crcs},

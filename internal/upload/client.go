@@ -9,6 +9,7 @@ import (
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // Client is the part of *s3.Client that the engine uses, and with that the list
@@ -126,4 +127,10 @@ func serverTime(answer middleware.Metadata) time.Time {
 		return t
 	}
 	return time.Now()
+}
+
+// hasStatus says whether an answer came with this HTTP status.
+func hasStatus(answer middleware.Metadata, status int) bool {
+	res, ok := awsmiddleware.GetRawResponse(answer).(*smithyhttp.Response)
+	return ok && res.StatusCode == status
 }

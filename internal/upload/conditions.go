@@ -52,10 +52,10 @@ func (t *transfer) lookFirst(ctx context.Context) (done bool, _ error) {
 	case status(err) == http.StatusNotFound:
 		t.looked = true
 	case cannotLook(err) && t.o.IfChanged:
-		t.note("whether the object is the same cannot be told (%s): it may not be looked at, and is uploaded", reason(err))
+		t.note("whether the object is the same cannot be told (%s): it may not be looked at, and is uploaded%s", reason(err), lookNeeds(err))
 		return false, nil
 	case cannotLook(err):
-		t.note("the key may not be looked at (%s): the condition holds only if the store keeps it", reason(err))
+		t.note("the key may not be looked at (%s): the condition holds only if the store keeps it%s", reason(err), lookNeeds(err))
 		return false, nil
 	case status(err) == 0 || KindOf(err) == Temporary:
 		return false, err
@@ -73,6 +73,10 @@ func (t *transfer) lookFirst(ctx context.Context) (done bool, _ error) {
 	}
 	return false, nil
 }
+
+// lookNeeds names the permissions for a look at a key: who may not list is not told
+// that nothing is there.
+func lookNeeds(err error) string { return lacking(err, "s3:GetObject and s3:ListBucket", "") }
 
 // firstLook is the look at the key before anything is sent; nil is nothing there.
 func (t *transfer) firstLook(ctx context.Context) (*s3.HeadObjectOutput, error) {

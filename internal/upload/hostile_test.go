@@ -85,10 +85,10 @@ func TestAbsurdListings(t *testing.T) {
 		uploads, parts string // "" is what is
 		note           string
 	}{
-		"no XML":                {uploads: "it works!"},
+		"no XML":                {uploads: "it works!", note: "cannot be listed"},
 		"a web page":            {uploads: "<!DOCTYPE html><html><body><p>busy<br></body></html>", note: "cannot be listed"},
-		"another document":      {uploads: "<a/>"},
-		"nothing":               {uploads: " "},
+		"another document":      {uploads: "<a/>", note: "cannot be listed"},
+		"nothing":               {uploads: " ", note: "cannot be listed"},
 		"laughs":                {uploads: `<!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]>` + uploadsOpen + "<Upload><Key>&b;</Key></Upload>" + uploadsEnd, note: "cannot be listed"},
 		"a file as an entity":   {uploads: `<!DOCTYPE l [<!ENTITY a SYSTEM "file:///etc/passwd">]>` + uploadsOpen + "<Upload><Key>&a;</Key></Upload>" + uploadsEnd, note: "cannot be listed"},
 		"another encoding":      {uploads: `<?xml version="1.0" encoding="UTF-16"?>` + uploadsOpen + uploadsEnd, note: "cannot be listed"},

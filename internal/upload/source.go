@@ -156,8 +156,6 @@ func (s *Source) changed(ctx context.Context, whole etag.MD5) error {
 		return fail(SourceChanged, "%s changed while it was read: it had %d bytes, now it has %d", s.name, s.info.Size(), now.Size())
 	case written && !s.grows:
 		return fail(SourceChanged, "%s changed while it was read: it was written at %s", s.name, now.ModTime().Format("15:04:05.000"))
-	case !os.SameFile(now, s.info) && s.info.Sys() != nil:
-		return fail(SourceChanged, "%s changed while it was read: it is another file now", s.name)
 	case !unsure && !grown && !written && changeTime(now).Equal(changeTime(s.info)):
 		return nil
 	}

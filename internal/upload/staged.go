@@ -63,7 +63,7 @@ func (t *transfer) mayStage(ctx context.Context) error {
 				Bucket: &t.job.Bucket, Key: &probe, VersionId: out.VersionId}, t.with); err != nil {
 				t.note("the delete marker %s of %s could not be removed: %s", *out.VersionId, probe, reason(err))
 				if t.publishes() && KindOf(err) == Access {
-					return &Error{Access, "a staged copy could not be deleted again, version by version", err}
+					return &Error{Access, "a staged copy could not be deleted again, version by version (s3:DeleteObjectVersion)", err}
 				}
 			}
 		}
@@ -133,15 +133,37 @@ func (t *transfer) stagingProperties() Properties {
 }
 
 // unstage deletes a staged copy, or one version of it, also when the context is
-// cancelled.
+// cancelled. What does not answer as S3 does, with status 204, may be a proxy:
+// then a look tells whether the copy is gone.
 func (t *transfer) unstage(ctx context.Context, key, version string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.o.CleanupTimeout)
 	defer cancel()
-	if _, err := t.u.client.DeleteObject(ctx, &s3.DeleteObjectInput{
-		Bucket: &t.job.Bucket, Key: &key, VersionId: optional(version)}, t.with); err != nil &&
-		status(err) != http.StatusNotFound {
-		t.note("the staged copy %s could not be deleted: %s", key, reason(err))
+	for try := 1; ; try++ {
+		out, err := t.u.client.DeleteObject(ctx, &s3.DeleteObjectInput{
+			Bucket: &t.job.Bucket, Key: &key, VersionId: optional(version)}, t.with)
+		switch {
+		case status(err) == http.StatusNotFound:
+			return
+		case err != nil:
+			t.note("the staged copy %s could not be deleted: %s", key, reason(err))
+			return
+		case hasStatus(out.ResultMetadata, http.StatusNoContent):
+			return
+		}
+		if !t.isThere(ctx, key, version) {
+			return
+		}
+		if try == tries {
+			t.note("the staged copy %s is still there, though deleting it was answered with success", key)
+			return
+		}
 	}
+}
+
+// isThere says whether an object, or one version of it, is seen.
+func (t *transfer) isThere(ctx context.Context, key, version string) bool {
+	out, err := t.headOf(ctx, key)
+	return err == nil && (version == "" || aws.ToString(out.VersionId) == version)
 }
 
 // staged copies the object to a second key and back, which gives it the MD5 as

@@ -30,7 +30,8 @@ func (t *transfer) oldVersion(ctx context.Context, out *s3.HeadObjectOutput, mad
 		return
 	}
 	if _, err := t.u.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &t.job.Bucket, Key: &t.job.Key, VersionId: &old}, t.with); err != nil {
-		t.note("the multipart version %s could not be deleted (%s), and stays behind%s", old, reason(err), locked)
+		t.note("the multipart version %s could not be deleted (%s), and stays behind%s%s", old, reason(err), locked,
+			lacking(err, "s3:DeleteObjectVersion", ""))
 		return
 	}
 	t.res.Pruned = old

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"s3up/internal/s3test"
@@ -38,9 +37,7 @@ func (p *Proxy) draw(t s3test.Target) draw {
 	fmt.Fprintf(h, "%s\n%d", name, n)
 	rng := rand.New(rand.NewPCG(p.o.Seed, h.Sum64()))
 	if rng.Float64() < p.o.Rate {
-		if d.do = p.o.Actions[rng.IntN(len(p.o.Actions))]; saysNothing(d.do) && believes(t.Op) {
-			d.do = s3test.Lose
-		}
+		d.do = p.o.Actions[rng.IntN(len(p.o.Actions))]
 	}
 	if p.o.Pause > 0 && rng.IntN(2) == 0 {
 		d.before = time.Duration(rng.Int64N(int64(p.o.Pause)))
@@ -50,14 +47,6 @@ func (p *Proxy) draw(t s3test.Target) draw {
 	}
 	return d
 }
-
-func saysNothing(a s3test.Action) bool {
-	return a == s3test.Empty200 || a == s3test.EmptyNoop || a == s3test.HTML200
-}
-
-// believes says whether nobody can tell that such an answer to an operation does
-// not come from the store: no list is an empty list.
-func believes(op string) bool { return strings.HasPrefix(op, "List") || op == "DeleteObject" }
 
 // serve takes the request through all that waits for it.
 func (x *exchange) serve() {
