@@ -183,6 +183,9 @@ func TestFaults(t *testing.T) {
 						t.Fatal("the fault has not hit")
 					}
 					want := sc.ends[name]
+					if strings.HasPrefix(c.op, "List") && strings.HasSuffix(sc.name, "resumed") && do != s3test.Refuse && r.PartsResumed != 2 {
+						t.Errorf("%d parts were resumed, want 2 (%q)", r.PartsResumed, r.Notes)
+					}
 					sc.check(t, st, r, data, want)
 					if r.Err == nil {
 						return
