@@ -112,7 +112,9 @@ func (x *exchange) before(f *s3test.Fault) bool {
 		x.hangUp()
 	case s3test.StallBody:
 		io.CopyN(io.Discard, x.body, x.r.ContentLength/2)
+		x.p.count(&x.p.silent, 1) // nobody is told that the client of half a body is gone
 		x.silence()
+		x.p.count(&x.p.silent, -1)
 		x.hangUp()
 	case s3test.Corrupt:
 		x.body = &corrupting{r: x.body, at: x.r.ContentLength / 2}

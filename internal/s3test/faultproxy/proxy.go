@@ -75,8 +75,9 @@ type Proxy struct {
 	faults s3test.Faults
 
 	mu      sync.Mutex
-	idle    sync.Cond // running became 0
+	idle    sync.Cond // running or silent changed
 	running int
+	silent  int // of running: the store will never hear of them
 	calm    bool
 	closed  bool
 	server  *http.Server // nil while it is down, and once it is closed
@@ -212,7 +213,11 @@ func (p *Proxy) Close() error {
 		server.Close()
 	}
 	p.wg.Wait()
-	p.Idle()
+	p.mu.Lock()
+	for p.running > 0 {
+		p.idle.Wait()
+	}
+	p.mu.Unlock()
 	p.client.CloseIdleConnections()
 	return p.failure
 }
@@ -282,13 +287,22 @@ func (p *Proxy) moment(count func()) {
 	}
 }
 
-// Idle waits until no request runs, those of clients that are gone included.
+// Idle waits until no request runs, those of clients that are gone included, but
+// for those that stall in the middle of their body.
 func (p *Proxy) Idle() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.running > 0 {
+	for p.running > p.silent {
 		p.idle.Wait()
 	}
+}
+
+// count changes a number that Idle waits for.
+func (p *Proxy) count(n *int, by int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	*n += by
+	p.idle.Broadcast()
 }
 
 // Requests are the records of all requests, in the order in which they came.
@@ -319,16 +333,8 @@ func (p *Proxy) Hits() map[string]int {
 // ServeHTTP takes no path apart and cleans none: signatures cover what came.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{p: p, w: w, r: r, rec: &Record{Target: s3test.TargetOf(r)}}
-	p.mu.Lock()
-	p.running++
-	p.mu.Unlock()
-	defer func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if p.running--; p.running == 0 {
-			p.idle.Broadcast()
-		}
-	}()
+	p.count(&p.running, 1)
+	defer p.count(&p.running, -1)
 	p.moment(func() { p.records = append(p.records, x.rec) })
 	x.body = &passing{x: x}
 	x.serve()

@@ -133,6 +133,20 @@ func TestActions(t *testing.T) {
 	}
 }
 
+// A client that leaves a body that stalls keeps nobody waiting.
+func TestIdleBesideAStalledBody(t *testing.T) {
+	w := newWorld(t, faultproxy.Options{})
+	ctx, leave := context.WithCancel(t.Context())
+	w.proxy.Fault(s3test.Fault{Op: "PutObject", Do: s3test.StallBody, Hook: leave})
+	if _, err := w.client.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String("b"), Key: aws.String("k"), Body: strings.NewReader("bytes")}); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want %v", err, context.Canceled)
+	}
+	w.proxy.Idle()
+	if _, stored := w.store.Object("b", "k"); stored {
+		t.Error("the store has it")
+	}
+}
+
 // A reset is another end of a connection than the usual one.
 func TestReset(t *testing.T) {
 	w := newWorld(t, faultproxy.Options{})
