@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
@@ -48,6 +49,7 @@ func TestPublish(t *testing.T) {
 					t.Parallel()
 					var st *stand
 					old, data := []byte("old"), random(3*KiB+5, name)
+					quirks := quirks
 					quirks.Versioned = versioned
 					st = newStand(t, s3test.Options{Quirks: quirks, Log: func(s3test.Record) {
 						if o, _ := st.Server.Object(st.bucket, "dir/k"); o.ETag != md5Hex(old) && o.ETag != md5Hex(data) && !quirks.CopyKeepsETag {
@@ -120,14 +122,18 @@ func TestPublishInterrupted(t *testing.T) {
 				t.Run(fmt.Sprintf("%s/%s/versions: %t", kind.name, c, versioned), func(t *testing.T) {
 					t.Parallel()
 					st := newStand(t, s3test.Options{Quirks: s3test.Quirks{Versioned: versioned}})
+					after, last := c.after, i == len(calls)-1
 					if versioned && c.op == "DeleteObject" {
-						c.after *= 2 // the marker of the probe
+						after *= 2 // the marker of the probe
 					}
 					ctx, cancel := context.WithCancel(t.Context())
 					defer cancel()
-					st.Fault(s3test.Fault{Op: c.op, After: c.after, Do: s3test.Stall, Hook: cancel})
-					r := st.upload(t, kind.of(t, data), "k", publish, with(ctx), oneAtATime)
-					last := i == len(calls)-1
+					st.Fault(s3test.Fault{Op: c.op, After: after, Do: s3test.Stall, Hook: cancel})
+					r := st.upload(t, kind.of(t, data), "k", publish, with(ctx), oneAtATime, func(r *run) {
+						if last {
+							r.CleanupTimeout = 100 * time.Millisecond
+						}
+					})
 					if !last && upload.KindOf(r.Err) != upload.Interrupted {
 						t.Fatalf("error %v of kind %d, want %d", r.Err, upload.KindOf(r.Err), upload.Interrupted)
 					}

@@ -30,10 +30,10 @@ func TestPruneVersion(t *testing.T) {
 		"deletion lost":    {faults: []s3test.Fault{{Op: "DeleteObject", Do: s3test.Lose}}, ends: upload.SelfCopy, left: 1},
 		"no copy":          {change: normalize(upload.NormalizeOff), ends: upload.Off, left: 1},
 	} {
+		test.quirks.Versioned = true
 		for _, kind := range sources {
 			t.Run(kind.name+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				test.quirks.Versioned = true
 				st := newStand(t, s3test.Options{Quirks: test.quirks})
 				st.Put(st.bucket, "k", []byte("old"))
 				old := st.Versions(st.bucket, "k")
