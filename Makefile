@@ -15,6 +15,10 @@ RCLONE = github.com/rclone/rclone@v1.76.0
 # cgo is on where a C compiler was found; the race detector needs one.
 RACE = $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
+# Each of the hundreds of starts of the program in the stories costs a second of CPU
+# more with it, so only those run with it in which goroutines of cmd/s3up meet.
+RACED = TestScripts//^(progress|real_several|signals|stream|terminal|verbose)$$
+
 .PHONY: build demo test test-arch check fmt vet staticcheck govulncheck tidy integration soak clean
 
 build:
@@ -25,7 +29,9 @@ demo: build
 
 test:
 	@$(if $(RACE),:,echo "*** no C compiler: the tests run WITHOUT the race detector ***" >&2)
-	$(GO) test $(RACE) -vet off -timeout 40m ./...
+	$(GO) test $(RACE) -vet off -timeout 40m ./internal/...
+	$(GO) test -vet off -timeout 40m ./cmd/...
+	$(if $(RACE),$(GO) test $(RACE) -vet off -run '$(RACED)' ./cmd/s3up)
 
 # The MD5 of internal/etag on other processors than this one: the assembly for
 # arm64, and plain Go, on 32 bits too. Emulators: qemu-user on Debian.

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,44 +9,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// raceDetector is whether the tests run under the race detector.
-var raceDetector bool
-
-// raced are the stories whose program runs under the race detector where the
-// tests do: those in which goroutines of this package meet. That of the engine
-// is on in the engine's own tests. Each start of the program costs a second of
-// CPU more under it, which hundreds of them need not.
-var raced = []string{"progress", "real_several", "signals", "stream", "terminal", "verbose"}
-
 func TestMain(m *testing.M) {
-	testscript.Main(testMain{m}, map[string]func(){"s3up": main})
-}
-
-// A testMain runs the tests of this package, with the program in PATH.
-type testMain struct{ *testing.M }
-
-// racedPath is the PATH with the program under the race detector.
-var racedPath string
-
-func (m testMain) Run() int {
-	racedPath = os.Getenv("PATH")
-	if !raceDetector {
-		return m.M.Run()
-	}
-	dir, err := os.MkdirTemp("", "s3up-plain-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", dir, ".")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "build the program without the race detector:", err)
-		return 1
-	}
-	os.Setenv("PATH", dir+string(os.PathListSeparator)+racedPath)
-	return m.M.Run()
+	testscript.Main(m, map[string]func(){"s3up": main})
 }
 
 // TestScripts runs the stories in testdata/script, each against an s3test server

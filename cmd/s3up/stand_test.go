@@ -101,9 +101,6 @@ func setUp(env *testscript.Env) error {
 		endpoint, access, secret = server.URL(), server.AccessKey(), server.SecretKey()
 	}
 	env.Defer(st.killAll)
-	if slices.Contains(raced, strings.TrimPrefix(filepath.Base(env.WorkDir), "script-")) {
-		env.Setenv("PATH", racedPath)
-	}
 	env.Setenv("AWS_ENDPOINT_URL", endpoint)
 	env.Setenv("AWS_ACCESS_KEY_ID", access)
 	env.Setenv("AWS_SECRET_ACCESS_KEY", secret)
