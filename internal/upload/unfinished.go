@@ -37,6 +37,7 @@ type storedPart struct {
 	size     int64
 	etag     string // unquoted
 	crc      string // its CRC64NVME in base64; "" if the store tells none
+	summed   bool   // it has a checksum, of any kind
 	modified time.Time
 }
 
@@ -296,7 +297,9 @@ func isAnswer(err error) bool { return status(err) >= 500 || status(err)/100 == 
 func (t *transfer) look(ctx context.Context, u *types.MultipartUpload, now time.Time) (*found, error) {
 	f := &found{id: *u.UploadId, class: u.StorageClass, algorithm: u.ChecksumAlgorithm, idle: -1}
 	parts, algorithm, err := t.listUpload(ctx, f.id)
-	f.algorithm = cmp.Or(f.algorithm, algorithm)
+	if f.algorithm = cmp.Or(f.algorithm, algorithm); !anySum(parts) {
+		f.algorithm = "" // versitygw names one that no part has
+	}
 	switch {
 	case err == nil:
 		f.parts = parts
@@ -351,7 +354,8 @@ func (t *transfer) listUpload(ctx context.Context, id string) (map[int]storedPar
 		known := len(parts)
 		for _, p := range out.Parts {
 			parts[int(aws.ToInt32(p.PartNumber))] = storedPart{
-				size: aws.ToInt64(p.Size), etag: etag.Trim(aws.ToString(p.ETag)), crc: aws.ToString(p.ChecksumCRC64NVME), modified: aws.ToTime(p.LastModified)}
+				size: aws.ToInt64(p.Size), etag: etag.Trim(aws.ToString(p.ETag)), crc: aws.ToString(p.ChecksumCRC64NVME), modified: aws.ToTime(p.LastModified),
+				summed: cmp.Or(p.ChecksumCRC64NVME, p.ChecksumCRC32, p.ChecksumCRC32C, p.ChecksumSHA1, p.ChecksumSHA256) != nil}
 		}
 		next := aws.ToString(out.NextPartNumberMarker)
 		if !aws.ToBool(out.IsTruncated) || next == "" || len(parts) == known || page == t.o.Limits.Pages || len(parts) > t.o.Limits.Parts {
@@ -359,6 +363,16 @@ func (t *transfer) listUpload(ctx context.Context, id string) (map[int]storedPar
 		}
 		in.PartNumberMarker = &next
 	}
+}
+
+// anySum says whether parts have checksums.
+func anySum(parts map[int]storedPart) bool {
+	for _, p := range parts {
+		if p.summed {
+			return true
+		}
+	}
+	return false
 }
 
 // choose takes the upload that fits and has most of the file.
