@@ -1,14 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"slices"
 	"strings"
-
-	"github.com/urfave/cli/v2"
 )
 
 // A usageError is a command line that makes no sense. Nothing was sent.
@@ -39,16 +38,10 @@ func (l commandLine) ordered() []string {
 	return append(append(words, "--"), l.args...)
 }
 
-func parseLine(words []string, commands []*cli.Command) (commandLine, error) {
+func parseLine(words []string, all []command) (commandLine, error) {
 	var l commandLine
-	takesValue := map[string]bool{"help": false, "h": false, "version": false}
-	for _, c := range commands {
-		for _, f := range c.Flags {
-			for _, name := range f.Names() {
-				takesValue[name] = f.(cli.DocGenerationFlag).TakesValue()
-			}
-		}
-	}
+	var names []string // of the flags
+	takes := takesValue(all...)
 	for i := 0; i < len(words); i++ {
 		word := words[i]
 		if word == "--" {
@@ -56,7 +49,7 @@ func parseLine(words []string, commands []*cli.Command) (commandLine, error) {
 			break
 		}
 		if word == "-" || !strings.HasPrefix(word, "-") {
-			if l.verb == "" && len(l.args) == 0 && isCommand(word, commands) {
+			if l.verb == "" && len(l.args) == 0 && (word == "help" || find(all, word) != nil) {
 				l.verb = word
 			} else {
 				l.args = append(l.args, word)
@@ -64,15 +57,15 @@ func parseLine(words []string, commands []*cli.Command) (commandLine, error) {
 			continue
 		}
 		name, _, hasValue := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(word, "-"), "-"), "=")
-		takes, known := takesValue[name]
+		follows, known := takes[name]
 		switch {
 		case !known:
-			return l, unknownFlag(word, name, takesValue)
+			return l, unknownFlag(word, name, keys(takes), cmp.Or(l.verb, "cp"))
 		case name == "help" || name == "h":
 			l.help = true
 		case name == "version":
 			l.version = true
-		case !takes || hasValue:
+		case !follows || hasValue:
 			l.flags = append(l.flags, word)
 		case i+1 == len(words):
 			return l, usagef("", "%s needs a value", word)
@@ -80,33 +73,49 @@ func parseLine(words []string, commands []*cli.Command) (commandLine, error) {
 			i++
 			l.flags = append(l.flags, word, words[i])
 		}
+		names = append(names, name)
+	}
+	if c := find(all, l.verb); c != nil {
+		own := takesValue(*c)
+		for _, name := range names {
+			if _, ok := own[name]; !ok {
+				return l, usagef(fmt.Sprintf("s3up %s has it", haveFlag(all, name)), "s3up %s has no flag --%s", l.verb, name)
+			}
+		}
 	}
 	return l, nil
 }
 
-func isCommand(word string, commands []*cli.Command) bool {
-	return word == "help" || slices.ContainsFunc(commands, func(c *cli.Command) bool { return c.HasName(word) })
-}
-
-func unknownFlag(word, name string, known map[string]bool) error {
-	hint := "see s3up help cp"
-	if near := nearest(name, keys(known)); near != "" {
+func unknownFlag(word, name string, known []string, verb string) error {
+	hint := "see s3up help " + verb
+	if near := nearest(name, known); near != "" {
 		hint = "did you mean --" + near + "?"
 	}
 	flag, _, _ := strings.Cut(word, "=")
 	return usagef(hint, "unknown flag %s", flag)
 }
 
+// haveFlag names the commands that have a flag.
+func haveFlag(all []command, flag string) string {
+	var names []string
+	for _, c := range all {
+		if _, ok := takesValue(c)[flag]; ok {
+			names = append(names, c.names[0])
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
 // noVerb is the error for a line without a command: with the line to type, if
 // it is clear what was meant.
-func (p *program) noVerb(l commandLine, commands []*cli.Command) error {
+func (p *program) noVerb(l commandLine, all []command) error {
 	if slices.ContainsFunc(l.args, isURL) && !looksLikeVerb(l.args) {
 		words := append([]string{p.argv[0], "cp"}, p.argv[1:]...)
 		return usagef("type: "+shellLine(words), "no command")
 	}
 	var names []string
-	for _, c := range commands {
-		names = append(names, c.Names()...)
+	for _, c := range all {
+		names = append(names, c.names...)
 	}
 	hint := fmt.Sprintf("there are %s and help", strings.Join(names, ", "))
 	if near := nearest(l.args[0], names); near != "" {

@@ -1,11 +1,8 @@
 package main
 
 import (
-	"io"
 	"strings"
 	"testing"
-
-	"github.com/urfave/cli/v2"
 
 	"s3up/internal/upload"
 )
@@ -45,14 +42,12 @@ func TestConditionFlags(t *testing.T) {
 // optionsOf reads a command line of cp.
 func optionsOf(t *testing.T, words ...string) (o cpOptions, _ error) {
 	t.Helper()
-	cp := &cli.Command{Name: "cp", Flags: cpFlags(), Action: func(c *cli.Context) (err error) {
-		o, err = newCpOptions(c)
-		return err
-	}}
-	line, err := parseLine(append([]string{"cp"}, words...), []*cli.Command{cp})
+	line, err := parseLine(append([]string{"cp"}, words...), commands())
 	if err != nil {
 		t.Fatal(err)
 	}
-	app := &cli.App{Commands: []*cli.Command{cp}, Writer: io.Discard, ErrWriter: io.Discard, ExitErrHandler: func(*cli.Context, error) {}}
-	return o, app.Run(line.ordered())
+	return o, find(commands(), "cp").read(line, func(v *values) (err error) {
+		o, err = newCpOptions(v)
+		return err
+	})
 }

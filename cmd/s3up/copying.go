@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"s3up/internal/store"
 	"s3up/internal/upload"
 )
 
@@ -19,12 +18,8 @@ const fileWorkers = 64
 
 // A copying is one run of cp.
 type copying struct {
-	*program
-	o     cpOptions
-	out   *output
-	start time.Time
-	facts facts
-	store *store.Store // nil until it is open
+	*link
+	o cpOptions
 
 	mu      sync.Mutex
 	summary summaryLine
@@ -45,14 +40,10 @@ func (p *program) cp(o cpOptions) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	c := &copying{
-		program: p, o: o, start: time.Now(),
-		out: &output{stdout: p.stdout, stderr: p.stderr, quiet: o.quiet},
-		facts: facts{bucket: o.bucket, region: o.store.Region, again: shellLine(p.argv), given: o.given(), asked: o.askedFor(),
-			properties: o.properties, owner: o.store.BucketOwner, signed: o.store.SignPayload,
-			locks: o.properties.LockMode != "" || o.properties.LegalHold, sums: o.upload.Checksum == upload.SumCRC64NVME},
-		exits: make(map[int]int),
-	}
+	c := &copying{link: p.newLink(o.connection), o: o, exits: make(map[int]int)}
+	c.facts.bucket, c.facts.asked, c.facts.properties = o.bucket, o.askedFor(), o.properties
+	c.facts.locks = o.properties.LockMode != "" || o.properties.LegalHold
+	c.facts.sums = o.upload.Checksum == upload.SumCRC64NVME
 	if len(wrong) > 0 {
 		for i, t := range tasks {
 			if err := wrong[i]; err != nil {
@@ -88,78 +79,19 @@ func (p *program) cp(o cpOptions) (int, error) {
 	return c.finish(ctx), nil
 }
 
-// given returns the flags whose values a store.ConfigError may be about, by what
-// it calls them.
-func (o *cpOptions) given() map[string]string {
-	given := make(map[string]string)
-	for _, flag := range []struct{ value, what, name string }{
-		{o.store.Endpoint, "endpoint", "--endpoint-url"},
-		{o.store.Profile, "profile", "--profile"},
-		{o.store.CABundle, "CA bundle", "--ca-bundle"},
-		{o.store.ClientCert, "client certificate", "--client-cert"},
-		{o.store.ClientCert, "client key", "--client-key"}, // which may be missing
-		{o.store.Region, "region", "--region"},
-		{isOn(&o.store.Accelerate), "accelerate endpoint", "--use-accelerate-endpoint"},
-		{isOn(o.store.DualStack), "dual-stack endpoint", "--use-dualstack-endpoint"},
-		{isOn(o.store.FIPS), "FIPS endpoint", "--use-fips-endpoint"},
-	} {
-		if flag.value != "" {
-			given[flag.what] = o.origins.named(flag.name)
-		}
-	}
-	return given
-}
-
-func isOn(toggle *bool) string {
-	if toggle == nil || !*toggle {
-		return ""
-	}
-	return "true"
-}
-
-// told answers the first signal.
-func (c *copying) told() { c.out.talk("stopping; a second Ctrl-C stops at once") }
-
 // upload connects to the store and uploads all. The error is one that concerns
 // all of them: none was begun.
 func (c *copying) upload(ctx context.Context, tasks []*task) error {
 	var u *upload.Uploader
-	cfg := c.o.store
-	files, slots := shareOut(min(len(tasks), fileWorkers), cfg.Connections, descriptors())
-	if slots < cfg.Connections && c.o.verbose {
+	files, slots := shareOut(min(len(tasks), fileWorkers), c.o.store.Connections, descriptors())
+	if slots < c.o.store.Connections && c.o.verbose {
 		c.out.talk("only %d files may be open (ulimit -n): %s at once, %s", descriptors(), plural(files, "file"), plural(slots, "slot"))
 	}
-	cfg.Connections = slots
-	cfg.Attempts, cfg.Retry = upload.Attempts, upload.Retry
-	cfg.OnThrottle = func() { u.Throttled() }
-	cfg.OnSkew = func(ahead time.Duration) {
-		note := clockNote(ahead)
-		c.mu.Lock()
-		c.summary.Notes = append(c.summary.Notes, note)
-		c.mu.Unlock()
-		c.out.talk("note: %s", note)
-	}
-	cfg.OnRegion = func(bucket, region string) {
-		note := regionNote(bucket, region, c.facts.region)
-		c.mu.Lock()
-		c.summary.Notes = append(c.summary.Notes, note)
-		c.mu.Unlock()
-		c.out.talk("note: %s", note)
-	}
-	if c.o.verbose {
-		cfg.OnAttempt = func(a store.Attempt) { c.out.talk("%s", attemptLine(a)) }
-	}
-	if cfg.NoVerifyTLS {
-		c.out.talk("warning: --no-verify-ssl: whoever is between here and the store can read and change what is sent")
-	}
-	s, err := store.Open(ctx, cfg)
-	if err != nil {
+	c.how.store.Connections = slots
+	if err := c.open(ctx, c.o.bucket, func() { u.Throttled() }); err != nil {
 		return err
 	}
-	c.facts.region, c.store = s.Region, s
-	if err := s.CheckBucket(ctx, c.o.bucket); err != nil {
-		return err
-	}
+	s := c.store
 	if err := c.o.checkKeyIsSafe(s.Endpoint); err != nil {
 		return err
 	}
@@ -184,10 +116,11 @@ func (c *copying) upload(ctx context.Context, tasks []*task) error {
 	}
 	options.Event = func(e upload.Event) {
 		if e.Kind == upload.Noted {
-			c.note(tasks, e)
+			c.noted(tasks, e)
 		}
 		show.event(e)
 	}
+	var err error
 	if u, err = upload.New(s.Client, options); err != nil {
 		return err
 	}
@@ -238,8 +171,8 @@ func (c *copying) unsent(t *task, err error) *upload.Result {
 	return r
 }
 
-// note tells a note of the engine's.
-func (c *copying) note(tasks []*task, e upload.Event) {
+// noted tells a note of the engine's.
+func (c *copying) noted(tasks []*task, e upload.Event) {
 	if len(tasks) == 1 {
 		c.out.talk("note: %s", e.Text)
 		return
@@ -340,6 +273,7 @@ func (c *copying) finish(ctx context.Context) int {
 	code := c.exit(ctx)
 	if c.o.json {
 		c.summary.V, c.summary.Type = schema, "summary"
+		c.summary.Notes = c.notes
 		c.summary.DurationMS, c.summary.Exit = time.Since(c.start).Milliseconds(), code
 		c.out.result(jsonLine(c.summary))
 	}

@@ -7,20 +7,17 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/urfave/cli/v2"
 
-	"s3up/internal/store"
 	"s3up/internal/upload"
 )
 
 // cpOptions are what the flags and arguments of cp say.
 type cpOptions struct {
+	connection
 	sources     []string
 	destination string // as it was typed
 	bucket, key string // a key that is empty or ends in a slash takes the source's base name
 
-	origins    origins
-	store      store.Config
 	upload     upload.Options
 	properties upload.Properties // of all objects
 	rules      []rule            // for some of them
@@ -28,9 +25,8 @@ type cpOptions struct {
 	requireMD5 bool
 	lock       string // a file that only one run may hold; "": none
 
-	dryRun               bool
-	json, quiet, verbose bool
-	progress             string // auto, bar, lines, none
+	dryRun   bool
+	progress string // auto, bar, lines, none
 }
 
 // firstAnswer is how long a store that never answered is waited for.
@@ -49,27 +45,10 @@ const (
 )
 
 // newCpOptions reads the flags. Each is checked before anything is sent.
-func newCpOptions(c *cli.Context) (cpOptions, error) {
-	const fileName = "the name of a file"
-	v := &values{c: c, origins: make(origins)}
-	v.environment(c.Command.Flags, os.LookupEnv)
-	v.awsFile(c.Command.Flags, os.Getenv)
+func newCpOptions(v *values) (cpOptions, error) {
+	c := v.c
 	o := cpOptions{
-		origins: v.origins,
-		store: store.Config{
-			Endpoint:     v.text("endpoint-url", "a URL, such as https://s3.example.com"),
-			Region:       v.word("region", "the name of a region, such as eu-central-1"),
-			Profile:      v.text("profile", "the name of a profile"),
-			Addressing:   v.choice("addressing-style", "auto", "path", "virtual"),
-			CABundle:     v.text("ca-bundle", fileName),
-			ClientCert:   v.text("client-cert", fileName),
-			ClientKey:    v.text("client-key", fileName),
-			NoVerifyTLS:  c.Bool("no-verify-ssl"),
-			Connections:  v.number("concurrency", defaultSlots, maxSlots),
-			StallTimeout: v.duration("stall-timeout", defaultStall, shortestPatience),
-			RetryFor:     v.duration("retry-for", defaultRetry, shortestPatience),
-			UserAgent:    "s3up/" + programVersion(),
-		},
+		connection: v.connection(),
 		upload: upload.Options{
 			PartSize:     v.size("part-size", 5*upload.MiB, maxPart),
 			Threshold:    v.size("multipart-threshold", 1, maxPart),
@@ -98,31 +77,18 @@ func newCpOptions(c *cli.Context) (cpOptions, error) {
 		rules:      v.rules(),
 		noGuess:    c.Bool("no-guess-mime-type"),
 		requireMD5: c.Bool("require-md5"),
-		lock:       v.text("lock", fileName),
+		lock:       v.text("lock", "the name of a file"),
 		dryRun:     c.Bool("dry-run"),
-		json:       c.Bool("json"),
-		quiet:      c.Bool("quiet"),
-		verbose:    c.Bool("verbose"),
 		progress:   v.choice("progress", "auto", "bar", "lines", "none"),
 	}
-	v.endpoint(&o.store)
-	o.store.MaxConnections = v.requests
-	o.store.FirstAnswer = min(firstAnswer, o.store.RetryFor)
 	o.upload.Slots = o.store.Connections
 	if o.upload.MaxMemory == 0 {
 		o.upload.MaxMemory = defaultMemory(os.DirFS("/"))
 	}
 	v.headers(&o.properties)
 	v.protection(&o.properties)
-	switch {
-	case v.err != nil:
+	if v.err != nil {
 		return o, v.err
-	case o.quiet && o.verbose:
-		return o, usagef("leave one of them out", "--quiet and --verbose contradict each other")
-	case o.store.NoVerifyTLS && o.store.CABundle != "":
-		return o, usagef("leave one of them out", "--ca-bundle and --no-verify-ssl contradict each other")
-	case o.store.ClientKey != "" && o.store.ClientCert == "":
-		return o, usagef("add --client-cert FILE", "--client-key needs its certificate")
 	}
 	if err := o.arguments(c.Args().Slice()); err != nil {
 		return o, err

@@ -11,22 +11,16 @@ import (
 )
 
 func endpointFlags() []cli.Flag {
-	text := func(name, value, usage string) cli.Flag {
-		return &cli.StringFlag{Name: name, Category: groupWhere, Usage: "`" + value + "` " + usage}
-	}
-	toggle := func(name, usage string) cli.Flag {
-		return &cli.BoolFlag{Name: name, Category: groupWhere, Usage: usage}
-	}
 	return []cli.Flag{
-		toggle("use-accelerate-endpoint", "Amazon's edge locations, for buckets with Transfer Acceleration"),
-		toggle("use-dualstack-endpoint", "Amazon's endpoint for IPv6 too; else AWS_USE_DUALSTACK_ENDPOINT, the\nprofile's"),
-		toggle("use-fips-endpoint", "Amazon's endpoint with validated cryptography; else\nAWS_USE_FIPS_ENDPOINT, the profile's"),
-		text("provider", "NAME", "what kind of store it is, where its host does not tell (default auto):\n"+strings.Join(store.Providers(), ", ")),
-		text("request-payer", "WHO", "requester: pay for the requests, where the bucket's owner does not"),
-		text("expected-bucket-owner", "ACCOUNT", "12 digits; if the bucket is another one's, nothing is stored"),
-		toggle("no-sign-request", "without credentials, for buckets that anybody may write to"),
-		toggle("sign-payload", "sign the bytes too, for buckets that demand it; they are read twice"),
-		&cli.StringSliceFlag{Name: "header", Category: groupWhere, Usage: "`NAME:VALUE` on every request, signed; repeatable"},
+		toggleFlag(groupWhere, "use-accelerate-endpoint", "Amazon's edge locations, for buckets with Transfer Acceleration"),
+		toggleFlag(groupWhere, "use-dualstack-endpoint", "Amazon's endpoint for IPv6 too; else AWS_USE_DUALSTACK_ENDPOINT, the\nprofile's"),
+		toggleFlag(groupWhere, "use-fips-endpoint", "Amazon's endpoint with validated cryptography; else\nAWS_USE_FIPS_ENDPOINT, the profile's"),
+		textFlag(groupWhere, "provider", "NAME", "what kind of store it is, where its host does not tell (default auto):\n"+strings.Join(store.Providers(), ", ")),
+		textFlag(groupWhere, "request-payer", "WHO", "requester: pay for the requests, where the bucket's owner does not"),
+		textFlag(groupWhere, "expected-bucket-owner", "ACCOUNT", "12 digits; if the bucket is another one's, nothing is stored"),
+		toggleFlag(groupWhere, "no-sign-request", "without credentials, for buckets that anybody may write to"),
+		toggleFlag(groupWhere, "sign-payload", "sign the bytes too, for buckets that demand it; they are read twice"),
+		listFlag(groupWhere, "header", "NAME:VALUE", "on every request, signed; repeatable"),
 	}
 }
 

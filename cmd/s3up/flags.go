@@ -29,76 +29,63 @@ const (
 )
 
 func cpFlags() []cli.Flag {
-	text := func(group, name, value, usage string) cli.Flag {
-		return &cli.StringFlag{Name: name, Category: group, Usage: "`" + value + "` " + usage}
-	}
-	toggle := func(group, name, usage string, aliases ...string) cli.Flag {
-		return &cli.BoolFlag{Name: name, Aliases: aliases, Category: group, Usage: usage}
-	}
-	list := func(group, name, value, usage string) cli.Flag {
-		return &cli.StringSliceFlag{Name: name, Category: group, Usage: "`" + value + "` " + usage}
-	}
 	flags := []cli.Flag{
-		text(groupWhere, "endpoint-url", "URL", "the store; else AWS_ENDPOINT_URL, the profile's, Amazon's"),
-		text(groupWhere, "region", "NAME", "else AWS_REGION, the profile's, us-east-1"),
-		text(groupWhere, "profile", "NAME", "of the AWS configuration; else AWS_PROFILE, default"),
-		text(groupWhere, "addressing-style", "STYLE", "auto, path or virtual: where the bucket's name stands (default auto)"),
+		textFlag(groupSent, "multipart-threshold", "SIZE", "what is larger goes up in parts (default 64MiB)"),
+		textFlag(groupSent, "part-size", "SIZE", "5MiB to 5GiB (default 16MiB; grows so that 10,000 parts are enough)"),
+		textFlag(groupSent, "max-parts", "N", "of one upload; less for stores that take no 10,000"),
+		textFlag(groupSent, "max-memory", "SIZE", "of what streams may hold in memory (default the lesser of 256MiB\nand a quarter of the control group's limit)"),
+		textFlag(groupSent, "expected-size", "SIZE", "that a stream will have: gives equal parts from the start; a shorter\none is refused, unless --min-size allows it"),
+		textFlag(groupSent, "min-size", "SIZE", "what is shorter is refused: most often, its producer has died"),
+		toggleFlag(groupSent, "allow-empty", "an empty stream is an empty object, not a dead producer"),
+		textFlag(groupSent, "on-change", "WHAT", "if a file changes while it is read: fail, or retry: begin again with\nwhat it is then, 5 times at most (default fail)"),
+		toggleFlag(groupSent, "size-at-start", "of a file that grows, upload the bytes that it had at the start"),
 
-		text(groupTLS, "ca-bundle", "FILE", "PEM certificates of the authorities to trust, and of no others; else\nAWS_CA_BUNDLE, the profile's, the system's"),
-		text(groupTLS, "client-cert", "FILE", "a PEM certificate for stores that ask for one (mutual TLS)"),
-		text(groupTLS, "client-key", "FILE", "its PEM key, without a passphrase; else in the same file"),
-		toggle(groupTLS, "no-verify-ssl", "take any certificate: the store may then be somebody else"),
+		textFlag(groupResume, "resume", "WHEN", "auto, or never: start anew (default auto)"),
+		textFlag(groupResume, "stale-after", "DURATION", "without a sign of life: then an unfinished upload of the same\nkey that does not fit is aborted; 0 is at once (default 12h)"),
+		textFlag(groupResume, "lock", "FILE", "held while it runs; if another run holds it: exit 12, nothing is sent"),
+		textFlag(groupResume, "on-failure", "WHAT", "keep or abort what was sent, or auto: keep what can be resumed\n(default auto)"),
 
-		text(groupSent, "multipart-threshold", "SIZE", "what is larger goes up in parts (default 64MiB)"),
-		text(groupSent, "part-size", "SIZE", "5MiB to 5GiB (default 16MiB; grows so that 10,000 parts are enough)"),
-		text(groupSent, "max-parts", "N", "of one upload; less for stores that take no 10,000"),
-		text(groupSent, "bwlimit", "RATE", "bytes a second of all requests together (10MiB), or a timetable:\n'08:00,512KiB 19:00,10MiB 23:00,off', 'Mon-08:00,1MiB Sat-00:00,off'"),
-		text(groupSent, "concurrency", "N", "slots for requests: a part takes four, a small file one (default 64)"),
-		text(groupSent, "max-memory", "SIZE", "of what streams may hold in memory (default the lesser of 256MiB\nand a quarter of the control group's limit)"),
-		text(groupSent, "expected-size", "SIZE", "that a stream will have: gives equal parts from the start; a shorter\none is refused, unless --min-size allows it"),
-		text(groupSent, "min-size", "SIZE", "what is shorter is refused: most often, its producer has died"),
-		toggle(groupSent, "allow-empty", "an empty stream is an empty object, not a dead producer"),
-		text(groupSent, "on-change", "WHAT", "if a file changes while it is read: fail, or retry: begin again with\nwhat it is then, 5 times at most (default fail)"),
-		toggle(groupSent, "size-at-start", "of a file that grows, upload the bytes that it had at the start"),
-		text(groupSent, "retry-for", "DURATION", "without any success: then give up (default 5m)"),
-		text(groupSent, "stall-timeout", "DURATION", "without a byte moving: then try another connection (default 60s)"),
+		toggleFlag(groupWhen, "no-clobber", "only if there is no object under the key; else the file is skipped"),
+		textFlag(groupWhen, "if-match", "ETAG", "only if the object that is there has this ETag; else exit 6"),
+		toggleFlag(groupWhen, "if-changed", "only if the object that is there has other content; if it has other\nproperties alone, a copy onto itself sets them"),
+		textFlag(groupWhen, "publish", "HOW", "direct; or staged: parts go to a second key beside it, and what was\nverified there is copied to the key in one step (default direct)"),
+		toggleFlag(groupWhen, "prune-version", "in a bucket that keeps versions, delete the version of parts that\nthe copy leaves behind"),
 
-		text(groupResume, "resume", "WHEN", "auto, or never: start anew (default auto)"),
-		text(groupResume, "stale-after", "DURATION", "without a sign of life: then an unfinished upload of the same\nkey that does not fit is aborted; 0 is at once (default 12h)"),
-		text(groupResume, "lock", "FILE", "held while it runs; if another run holds it: exit 12, nothing is sent"),
-		text(groupResume, "on-failure", "WHAT", "keep or abort what was sent, or auto: keep what can be resumed\n(default auto)"),
+		textFlag(groupObject, "content-type", "TYPE", "else by the name's extension, then by the content"),
+		toggleFlag(groupObject, "no-guess-mime-type", "binary/octet-stream, which is S3's default, where no type is given"),
+		textFlag(groupObject, "content-encoding", "CODING", "such as gzip, that the file has already"),
+		textFlag(groupObject, "content-disposition", "VALUE", "such as 'attachment; filename=\"report.pdf\"'"),
+		textFlag(groupObject, "content-language", "TAG", "such as de or en-US"),
+		textFlag(groupObject, "cache-control", "VALUE", "such as max-age=3600 or no-cache"),
+		textFlag(groupObject, "expires", "TIME", "after which caches ask again: 2027-01-31T12:00:00Z"),
+		textFlag(groupObject, "website-redirect", "WHERE", "a path or a URL, for a bucket that is served as a website"),
+		listFlag(groupObject, "metadata", "KEY=VALUE", "user metadata, 2 KiB in all; repeatable"),
+		listFlag(groupObject, "attr", "RULE", "PATTERN:NAME=VALUE, one of these for the keys that match, such as\n'*.html:cache-control=no-cache' or 'img/**:metadata=team=web'; an\nempty value unsets it, the last rule holds; repeatable"),
+		listFlag(groupObject, "attr-file", "FILE", "of such rules, one a line; # begins a comment"),
+		textFlag(groupObject, "storage-class", "CLASS", "such as STANDARD_IA; else the bucket's default. Set by the copy, where\none follows, so that nothing of it is deleted early"),
 
-		toggle(groupWhen, "no-clobber", "only if there is no object under the key; else the file is skipped"),
-		text(groupWhen, "if-match", "ETAG", "only if the object that is there has this ETag; else exit 6"),
-		toggle(groupWhen, "if-changed", "only if the object that is there has other content; if it has other\nproperties alone, a copy onto itself sets them"),
-		text(groupWhen, "publish", "HOW", "direct; or staged: parts go to a second key beside it, and what was\nverified there is copied to the key in one step (default direct)"),
-		toggle(groupWhen, "prune-version", "in a bucket that keeps versions, delete the version of parts that\nthe copy leaves behind"),
+		textFlag(groupETag, "normalize", "HOW", "what gives an object sent in parts its MD5 as ETag: self, a copy\nonto itself; staged, copies to a second key and back; off; auto is\nself (default auto)"),
+		textFlag(groupETag, "checksum", "HOW", "that the store keeps of the whole object, and that is compared: none,\ncrc64nvme, md5 (Amazon S3 only), or auto: crc64nvme on Amazon S3 where\nthe ETag cannot be the MD5, and the MD5 of its copy (default auto)"),
+		toggleFlag(groupETag, "store-md5", "put the MD5 into the metadata too, as md5chksum, where rclone looks\nfor it; where no copy follows, a file is read once more first"),
+		toggleFlag(groupETag, "require-md5", "exit 10 if the object is stored and its ETag is not its MD5"),
 
-		text(groupObject, "content-type", "TYPE", "else by the name's extension, then by the content"),
-		toggle(groupObject, "no-guess-mime-type", "binary/octet-stream, which is S3's default, where no type is given"),
-		text(groupObject, "content-encoding", "CODING", "such as gzip, that the file has already"),
-		text(groupObject, "content-disposition", "VALUE", "such as 'attachment; filename=\"report.pdf\"'"),
-		text(groupObject, "content-language", "TAG", "such as de or en-US"),
-		text(groupObject, "cache-control", "VALUE", "such as max-age=3600 or no-cache"),
-		text(groupObject, "expires", "TIME", "after which caches ask again: 2027-01-31T12:00:00Z"),
-		text(groupObject, "website-redirect", "WHERE", "a path or a URL, for a bucket that is served as a website"),
-		list(groupObject, "metadata", "KEY=VALUE", "user metadata, 2 KiB in all; repeatable"),
-		list(groupObject, "attr", "RULE", "PATTERN:NAME=VALUE, one of these for the keys that match, such as\n'*.html:cache-control=no-cache' or 'img/**:metadata=team=web'; an\nempty value unsets it, the last rule holds; repeatable"),
-		list(groupObject, "attr-file", "FILE", "of such rules, one a line; # begins a comment"),
-		text(groupObject, "storage-class", "CLASS", "such as STANDARD_IA; else the bucket's default. Set by the copy, where\none follows, so that nothing of it is deleted early"),
-
-		text(groupETag, "normalize", "HOW", "what gives an object sent in parts its MD5 as ETag: self, a copy\nonto itself; staged, copies to a second key and back; off; auto is\nself (default auto)"),
-		text(groupETag, "checksum", "HOW", "that the store keeps of the whole object, and that is compared: none,\ncrc64nvme, md5 (Amazon S3 only), or auto: crc64nvme on Amazon S3 where\nthe ETag cannot be the MD5, and the MD5 of its copy (default auto)"),
-		toggle(groupETag, "store-md5", "put the MD5 into the metadata too, as md5chksum, where rclone looks\nfor it; where no copy follows, a file is read once more first"),
-		toggle(groupETag, "require-md5", "exit 10 if the object is stored and its ETag is not its MD5"),
-
-		toggle(groupOutput, "dry-run", "tell what would be uploaded, in which parts and as what; nothing is\nsent, and neither a store nor credentials are needed"),
-		toggle(groupOutput, "json", "results as JSON on stdout, one object per line, the last a summary"),
-		toggle(groupOutput, "quiet", "nothing but errors; JSON, if asked for, stays", "q"),
-		toggle(groupOutput, "verbose", "a line for each request, with the store's request id", "v"),
-		text(groupOutput, "progress", "HOW", "bar, lines, none, or auto: bar on a terminal (default auto)"),
+		toggleFlag(groupOutput, "dry-run", "tell what would be uploaded, in which parts and as what; nothing is\nsent, and neither a store nor credentials are needed"),
+		textFlag(groupOutput, "progress", "HOW", "bar, lines, none, or auto: bar on a terminal (default auto)"),
 	}
-	return append(append(flags, endpointFlags()...), accessFlags()...)
+	return slices.Concat(connectionFlags(), flags, accessFlags())
+}
+
+func textFlag(group, name, value, usage string) cli.Flag {
+	return &cli.StringFlag{Name: name, Category: group, Usage: "`" + value + "` " + usage}
+}
+
+func toggleFlag(group, name, usage string, aliases ...string) cli.Flag {
+	return &cli.BoolFlag{Name: name, Aliases: aliases, Category: group, Usage: usage}
+}
+
+// listFlag can be given more than once.
+func listFlag(group, name, value, usage string) cli.Flag {
+	return &cli.StringSliceFlag{Name: name, Category: group, Usage: "`" + value + "` " + usage}
 }
 
 // values reads flags. The first that is wrong is the error.

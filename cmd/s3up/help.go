@@ -7,7 +7,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-const rootHelp = `s3up uploads files and streams to S3. When it says uploaded, the object is made of exactly the bytes
+const rootHead = `s3up uploads files and streams to S3. When it says uploaded, the object is made of exactly the bytes
 that were read, and its ETag is their MD5, or the answer says why it cannot be. Run it again after a
 failure and it goes on where it stopped.
 
@@ -17,15 +17,15 @@ Examples:
   s3up cp *.tar.gz s3://releases/v1.4/
 
 Commands:
-  cp, put    upload files, or a stream
-  help       tell about a command: s3up help cp
+`
 
+const rootTail = `
 Flags:
   -h, --help
   --version
 `
 
-const cpExamples = `s3up cp: upload files, or a stream
+const cpHelp = `s3up cp: upload files, or a stream
 
 Usage:
   s3up cp [FLAG]... FILE... s3://BUCKET/KEY | s3://BUCKET/PREFIX/
@@ -70,7 +70,7 @@ Exit codes:
 `
 
 // helpText returns what "help" and "--help" ask for.
-func helpText(l commandLine, commands []*cli.Command) (string, error) {
+func helpText(l commandLine, all []command) (string, error) {
 	topic := l.verb
 	if l.verb == "help" {
 		topic = ""
@@ -79,12 +79,10 @@ func helpText(l commandLine, commands []*cli.Command) (string, error) {
 		}
 	}
 	if topic == "" || topic == "help" {
-		return rootHelp, nil
+		return rootHead + commandList(all) + rootTail, nil
 	}
-	for _, c := range commands {
-		if c.HasName(topic) {
-			return cpExamples + flagHelp(c.Flags) + exitCodes, nil
-		}
+	if c := find(all, topic); c != nil {
+		return c.help + flagHelp(c.flags) + exitCodes, nil
 	}
 	return "", usagef("s3up help", "no help on %q", topic)
 }
@@ -96,10 +94,14 @@ const flagColumn = 30
 func flagHelp(flags []cli.Flag) string {
 	var b strings.Builder
 	for _, group := range flagGroups {
-		fmt.Fprintf(&b, "\n%s:\n", group)
+		there := false
 		for _, f := range flags {
 			if f.(cli.CategorizableFlag).GetCategory() != group {
 				continue
+			}
+			if !there {
+				fmt.Fprintf(&b, "\n%s:\n", group)
+				there = true
 			}
 			value, usage := splitUsage(f.(cli.DocGenerationFlag).GetUsage())
 			name := "--" + f.Names()[0]

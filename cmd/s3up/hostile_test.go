@@ -40,10 +40,11 @@ func TestNothingHostileIsPrinted(t *testing.T) {
 		source := &task{source: name, key: name}
 		job := &upload.Job{Source: upload.NewStream(name, strings.NewReader("")), Bucket: "b", Key: name}
 		r := &upload.Result{Job: job, Status: upload.Uploaded, ETag: text, ETagKind: upload.ETagOpaque, Normalized: upload.Opaque, VersionID: name, Notes: []string{name}}
-		c := &copying{program: &program{}, out: out, exits: map[int]int{}, o: cpOptions{verbose: true, sources: []string{name}},
-			facts: facts{bucket: "b", again: shellLine([]string{"s3up", "cp", name, "s3://b/" + name})}}
+		o := cpOptions{connection: connection{verbose: true}, sources: []string{name}}
+		l := &link{program: &program{}, out: out, facts: facts{bucket: "b", again: shellLine([]string{"s3up", "cp", name, "s3://b/" + name})}}
+		c := &copying{link: l, exits: map[int]int{}, o: o}
 		c.report(source, r)
-		c.note([]*task{source, source}, upload.Event{Job: job, Text: name})
+		c.noted([]*task{source, source}, upload.Event{Job: job, Text: name})
 		for _, err := range []error{
 			answer("PutObject", 400, text, text), answer("PutObject", 403, "AccessDenied", text), answer("PutObject", 501, "NotImplemented", text),
 			call("PutObject", 0, &store.GaveUp{Host: name, Last: errors.New(text)}), call("PutObject", 200, errors.New(text)), errors.New(text),

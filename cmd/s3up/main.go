@@ -2,10 +2,12 @@
 // of their bytes.
 //
 //	words in                                                words out
-//	args.go ─▶ cp.go, flags.go ─▶ copying.go ─▶ upload ─events─▶ progress.go, bars.go  (stderr)
-//	           url.go, sources.go  signals.go   store  ─attempts▶ verbose.go           (stderr)
-//	                                    └──────results──────────▶ output.go, json.go   (stdout)
-//	                                    └──────errors───────────▶ errors.go, answers.go (stderr, exit code)
+//	commands.go, args.go
+//	     └─▶ cp.go, flags.go ─▶ copying.go ──▶ upload ─events─▶ progress.go, bars.go  (stderr)
+//	         url.go, sources.go  connection.go  store ─attempts▶ verbose.go           (stderr)
+//	                             signals.go
+//	                                 └─────────results────────▶ output.go, json.go    (stdout)
+//	                                 └─────────errors─────────▶ errors.go, answers.go (stderr, exit code)
 //
 // This package alone knows flags, the terminal and the environment, and it alone
 // has words for people. Results go to stdout, one line per object; all talk goes
@@ -20,8 +22,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-
-	"github.com/urfave/cli/v2"
 )
 
 func main() {
@@ -56,26 +56,8 @@ func run(argv []string, stdin, stdout, stderr *os.File) int {
 // dispatch reads the command line and runs the command that it names. The error
 // is one of usage.
 func (p *program) dispatch() (int, error) {
-	code := exitOK
-	cp := &cli.Command{
-		Name: "cp", Aliases: []string{"put"}, Flags: cpFlags(), HideHelp: true,
-		OnUsageError: func(_ *cli.Context, err error, _ bool) error { return err },
-		Action: func(c *cli.Context) error {
-			o, err := newCpOptions(c)
-			if err == nil {
-				code, err = p.cp(o)
-			}
-			return o.origins.inWords(err)
-		},
-	}
-	app := &cli.App{
-		Name: "s3up", Commands: []*cli.Command{cp}, HideHelp: true, HideVersion: true,
-		DisableSliceFlagSeparator: true, // a comma in a --metadata value stays
-		Writer:                    io.Discard, ErrWriter: io.Discard,
-		ExitErrHandler: func(*cli.Context, error) {},
-	}
-
-	line, err := parseLine(p.argv[1:], app.Commands)
+	all := commands()
+	line, err := parseLine(p.argv[1:], all)
 	if err != nil {
 		return 0, err
 	}
@@ -83,7 +65,7 @@ func (p *program) dispatch() (int, error) {
 	case line.version:
 		return p.print(versionText())
 	case line.help || line.verb == "help":
-		text, err := helpText(line, app.Commands)
+		text, err := helpText(line, all)
 		if err != nil {
 			return 0, err
 		}
@@ -91,9 +73,15 @@ func (p *program) dispatch() (int, error) {
 	case line.verb == "" && len(line.args) == 0:
 		return 0, &usageError{Msg: "no command", Hint: "s3up help tells what there is"}
 	case line.verb == "":
-		return 0, p.noVerb(line, app.Commands)
+		return 0, p.noVerb(line, all)
 	}
-	return code, app.Run(line.ordered())
+	c := find(all, line.verb)
+	code := exitOK
+	err = c.read(line, func(v *values) (err error) {
+		code, err = c.run(p, v)
+		return err
+	})
+	return code, err
 }
 
 // print writes what was asked for to stdout.

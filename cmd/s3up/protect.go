@@ -20,28 +20,19 @@ import (
 )
 
 func accessFlags() []cli.Flag {
-	text := func(name, value, usage string) cli.Flag {
-		return &cli.StringFlag{Name: name, Category: groupAccess, Usage: "`" + value + "` " + usage}
-	}
-	list := func(name, value, usage string) cli.Flag {
-		return &cli.StringSliceFlag{Name: name, Category: groupAccess, Usage: "`" + value + "` " + usage}
-	}
-	toggle := func(name, usage string) cli.Flag {
-		return &cli.BoolFlag{Name: name, Category: groupAccess, Usage: usage}
-	}
 	return []cli.Flag{
-		list("tagging", "KEY=VALUE", "a tag, up to 10; repeatable"),
-		text("acl", "NAME", "such as bucket-owner-full-control; most buckets take no other, and\nnone is sent unless asked for"),
-		list("grant", "GRANT", "PERMISSION=TYPE=GRANTEE: read, readacl, writeacl or full to an id,\nuri or emailaddress, such as read=id=CANONICAL-ID; repeatable"),
-		text("sse", "HOW", "AES256, aws:kms or aws:kms:dsse; else the bucket's default"),
-		text("sse-kms-key-id", "KEY", "its ARN, id or alias; else Amazon's own key for S3"),
-		text("sse-kms-encryption-context", "JSON", "such as '{\"app\":\"shop\"}'"),
-		toggle("bucket-key", "a key of the bucket's spares calls to KMS (aws:kms)"),
-		text("sse-c-key-file", "FILE", "of a key of your own (SSE-C): 32 bytes, or those in base64 or hex"),
-		text("sse-c-key-env", "NAME", "of a variable that holds it, in base64 or hex"),
-		text("object-lock-mode", "MODE", "GOVERNANCE or COMPLIANCE, with the next; a locked object is not\ncopied, unless --normalize self insists"),
-		text("object-lock-retain-until", "TIME", "until when nobody deletes it, such as 2027-01-31T12:00:00Z"),
-		toggle("legal-hold", "nobody deletes it until that is taken off"),
+		listFlag(groupAccess, "tagging", "KEY=VALUE", "a tag, up to 10; repeatable"),
+		textFlag(groupAccess, "acl", "NAME", "such as bucket-owner-full-control; most buckets take no other, and\nnone is sent unless asked for"),
+		listFlag(groupAccess, "grant", "GRANT", "PERMISSION=TYPE=GRANTEE: read, readacl, writeacl or full to an id,\nuri or emailaddress, such as read=id=CANONICAL-ID; repeatable"),
+		textFlag(groupAccess, "sse", "HOW", "AES256, aws:kms or aws:kms:dsse; else the bucket's default"),
+		textFlag(groupAccess, "sse-kms-key-id", "KEY", "its ARN, id or alias; else Amazon's own key for S3"),
+		textFlag(groupAccess, "sse-kms-encryption-context", "JSON", "such as '{\"app\":\"shop\"}'"),
+		toggleFlag(groupAccess, "bucket-key", "a key of the bucket's spares calls to KMS (aws:kms)"),
+		textFlag(groupAccess, "sse-c-key-file", "FILE", "of a key of your own (SSE-C): 32 bytes, or those in base64 or hex"),
+		textFlag(groupAccess, "sse-c-key-env", "NAME", "of a variable that holds it, in base64 or hex"),
+		textFlag(groupAccess, "object-lock-mode", "MODE", "GOVERNANCE or COMPLIANCE, with the next; a locked object is not\ncopied, unless --normalize self insists"),
+		textFlag(groupAccess, "object-lock-retain-until", "TIME", "until when nobody deletes it, such as 2027-01-31T12:00:00Z"),
+		toggleFlag(groupAccess, "legal-hold", "nobody deletes it until that is taken off"),
 	}
 }
 

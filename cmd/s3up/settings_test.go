@@ -1,14 +1,11 @@
 package main
 
 import (
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/urfave/cli/v2"
 )
 
 // options reads a command line as the program does, with these variables and no
@@ -24,15 +21,7 @@ func options(t *testing.T, env map[string]string, words ...string) (cpOptions, e
 	for name, value := range env {
 		t.Setenv(name, value)
 	}
-	var o cpOptions
-	cp := &cli.Command{Name: "cp", Flags: cpFlags(), HideHelp: true, Action: func(c *cli.Context) (err error) {
-		o, err = newCpOptions(c)
-		return o.origins.inWords(err)
-	}}
-	app := &cli.App{Name: "s3up", Commands: []*cli.Command{cp}, DisableSliceFlagSeparator: true, Writer: io.Discard, ErrWriter: io.Discard,
-		ExitErrHandler: func(*cli.Context, error) {}}
-	err := app.Run(append(append([]string{"s3up", "cp"}, words...), "f", "s3://b/k"))
-	return o, err
+	return optionsOf(t, append(words, "f", "s3://b/k")...)
 }
 
 // Every flag has a variable, which sets it, and whose name stands in the message

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/urfave/cli/v2"
 
 	"s3up/internal/upload"
 )
@@ -47,7 +46,6 @@ func TestShellLine(t *testing.T) {
 }
 
 func TestParseLine(t *testing.T) {
-	commands := []*cli.Command{{Name: "cp", Aliases: []string{"put"}, Flags: cpFlags()}}
 	for _, tt := range []struct {
 		words []string
 		want  commandLine
@@ -63,7 +61,7 @@ func TestParseLine(t *testing.T) {
 		{[]string{"cp", "-h"}, commandLine{verb: "cp", help: true}},
 		{[]string{"--version"}, commandLine{version: true}},
 	} {
-		got, err := parseLine(tt.words, commands)
+		got, err := parseLine(tt.words, commands())
 		if err != nil {
 			t.Errorf("%q: %v", tt.words, err)
 		}
