@@ -79,6 +79,7 @@ type problem struct {
 type facts struct {
 	bucket     string
 	region     string            // that requests are signed for
+	profile    string            // of the AWS configuration, if one was named
 	given      map[string]string // flags by what a store.ConfigError calls their values
 	properties upload.Properties // that objects were to have
 	owner      string            // that the bucket was to have
@@ -133,6 +134,7 @@ func aboutRun(err error, f facts) (problem, bool) {
 func aboutSetup(err error, f facts) (problem, bool) {
 	var config *store.ConfigError
 	var usage *usageError
+	var none *store.CredentialsError
 	switch {
 	case errors.As(err, &usage):
 		return problem{why: usage.Msg, hint: usage.Hint, exit: exitUsage}, true
@@ -142,9 +144,8 @@ func aboutSetup(err error, f facts) (problem, bool) {
 		return problem{why: fmt.Sprintf("%s %v", f.given[config.What], config.Err), exit: exitUsage}, true
 	case errors.As(err, &config):
 		return problem{why: config.Error(), hint: configHints[config.What], exit: exitUsage}, true
-	case errors.Is(err, store.ErrNoCredentials):
-		return problem{why: "no credentials" + refusal(err), exit: exitAccess, code: "NoCredentials",
-			hint: "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a --profile, or run aws configure"}, true
+	case errors.As(err, &none):
+		return aboutCredentials(none, f), true
 	}
 	return problem{}, false
 }

@@ -4,13 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -319,67 +315,6 @@ func loadConfig(ctx context.Context, cfg Config, files tlsFiles) (aws.Config, er
 		return awsCfg, &ConfigError{What: "profile", Value: unknown.Profile, Err: errors.New("not found in the AWS configuration files")}
 	}
 	return awsCfg, &ConfigError{What: "AWS configuration", Err: err}
-}
-
-// credentialsTimeout is how long the first credentials may take.
-func (c Config) credentialsTimeout(provider aws.CredentialsProvider) time.Duration {
-	if c.CredentialsTimeout > 0 {
-		return c.CredentialsTimeout
-	}
-	if p, ok := provider.(aws.CredentialProviderSource); ok && slices.Contains(p.ProviderSources(), aws.CredentialSourceIMDS) {
-		return 5 * time.Second // it answers at once or is not there
-	}
-	return time.Minute // a process or a sign-on may ask somebody for a code
-}
-
-// renewed are the credentials of a client, which may have to be got anew in the
-// middle of its work. That there are none is not to be taken for an answer of the
-// store, though the error may hold one of the service that was to give them.
-type renewed struct{ aws.CredentialsProvider }
-
-func (r renewed) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	creds, err := r.CredentialsProvider.Retrieve(ctx)
-	if err == nil || ctx.Err() != nil || IsTemporary(err) {
-		return creds, err
-	}
-	return creds, &lostCredentials{err}
-}
-
-func checkCredentials(ctx context.Context, provider aws.CredentialsProvider, timeout time.Duration) error {
-	bounded, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	creds, err := provider.Retrieve(bounded)
-	switch {
-	case err == nil:
-		return checkKeys(creds)
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case bounded.Err() != nil:
-		return fmt.Errorf("%w: nothing in %v: %w", ErrNoCredentials, timeout, err)
-	}
-	return fmt.Errorf("%w: %w", ErrNoCredentials, err)
-}
-
-// checkKeys refuses credentials with something in them that copying has left
-// there, most often a line break at the end. They are never shown.
-func checkKeys(creds aws.Credentials) error {
-	for _, key := range []struct{ what, value string }{
-		{"access key id", creds.AccessKeyID},
-		{"secret access key", creds.SecretAccessKey},
-		{"session token", creds.SessionToken},
-	} {
-		bad := ""
-		switch {
-		case strings.TrimSpace(key.value) != key.value:
-			bad = "begins or ends with a space or a line break"
-		case !utf8.ValidString(key.value), strings.ContainsFunc(key.value, func(r rune) bool { return r != ' ' && !unicode.IsGraphic(r) }):
-			bad = "has a character in it that cannot be seen"
-		}
-		if bad != "" {
-			return &ConfigError{What: key.what, Err: errors.New(bad)}
-		}
-	}
-	return nil
 }
 
 // userAgent names the program beside the SDK, which would escape a slash.
