@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -133,31 +134,39 @@ func (t *transfer) stagingProperties() Properties {
 }
 
 // unstage deletes a staged copy, or one version of it, also when the context is
-// cancelled. What does not answer as S3 does, with status 204, may be a proxy:
-// then a look tells whether the copy is gone.
+// cancelled.
 func (t *transfer) unstage(ctx context.Context, key, version string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.o.CleanupTimeout)
 	defer cancel()
-	for try := 1; ; try++ {
+	switch err := t.remove(ctx, key, version, t.isThere); {
+	case errors.Is(err, errStays):
+		t.note("the staged copy %s is still there, though deleting it was answered with success", key)
+	case err != nil:
+		t.note("the staged copy %s could not be deleted: %s", key, reason(err))
+	}
+}
+
+// errStays says that something is there still which, by the store's answers, is
+// deleted.
+var errStays = errors.New("it is still there, though deleting it was answered with success")
+
+// remove deletes an object, or one version of it; that there is none is no error.
+// What does not answer as S3 does, with status 204, may be a proxy: then a look
+// tells whether it is gone.
+func (t *transfer) remove(ctx context.Context, key, version string, isThere func(ctx context.Context, key, version string) bool) error {
+	for range tries {
 		out, err := t.u.client.DeleteObject(ctx, &s3.DeleteObjectInput{
 			Bucket: &t.job.Bucket, Key: &key, VersionId: optional(version)}, t.with)
 		switch {
 		case status(err) == http.StatusNotFound:
-			return
+			return nil
 		case err != nil:
-			t.note("the staged copy %s could not be deleted: %s", key, reason(err))
-			return
-		case hasStatus(out.ResultMetadata, http.StatusNoContent):
-			return
-		}
-		if !t.isThere(ctx, key, version) {
-			return
-		}
-		if try == tries {
-			t.note("the staged copy %s is still there, though deleting it was answered with success", key)
-			return
+			return err
+		case hasStatus(out.ResultMetadata, http.StatusNoContent), !isThere(ctx, key, version):
+			return nil
 		}
 	}
+	return errStays
 }
 
 // isThere says whether an object, or one version of it, is seen.
