@@ -36,6 +36,10 @@ const (
 // TestMain keeps the machine's own AWS configuration out of the tests. The keys
 // of a real store stay; s3test servers take them too.
 func TestMain(m *testing.M) {
+	if os.Getenv(serveFor) != "" {
+		serve()
+		return
+	}
 	keys := map[string]string{
 		"AWS_ACCESS_KEY_ID":           "AKIAS3TEST",
 		"AWS_SECRET_ACCESS_KEY":       "s3test-secret",
