@@ -43,7 +43,7 @@ func connectionFlags() []cli.Flag {
 		toggleFlag(groupOutput, "quiet", "nothing but errors; JSON, if asked for, stays", "q"),
 		toggleFlag(groupOutput, "verbose", "a line for each request, with the store's request id", "v"),
 	}
-	return append(flags, endpointFlags()...)
+	return append(append(flags, endpointFlags()...), profileFlags()...)
 }
 
 // newValues reads the flags of a command, and their defaults from the environment
