@@ -76,31 +76,72 @@ func (s *sums) all(ctx context.Context) ([]etag.MD5, etag.MD5, error) {
 	return s.parts, s.hasher.Whole(), nil
 }
 
-// read writes a range of the file to w, block by block. A file that ends early
-// has changed.
+// read writes a range of the file to w, block by block. While w has one, the next
+// is read, so that a hash does not wait for the disk. A file that ends early has
+// changed.
 func (s *Source) read(ctx context.Context, w io.Writer, offset, size int64) error {
-	block := blocks.Get().(*[]byte)
-	defer blocks.Put(block)
+	next := func() readBlock { return s.readBlock(offset, size) }
+	if size > blockSize {
+		ahead, stop := make(chan readBlock), make(chan struct{})
+		start, length := offset, size
+		var reading sync.WaitGroup
+		reading.Go(func() { s.readAhead(ahead, stop, start, length) })
+		defer reading.Wait()
+		defer close(stop)
+		next = func() readBlock { return <-ahead }
+	}
 	for size > 0 {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		b := (*block)[:min(size, blockSize)]
-		n, err := s.file.ReadAt(b, offset)
-		w.Write(b[:n])
-		offset += int64(n)
-		size -= int64(n)
-		if size == 0 {
-			return nil
-		}
-		if err == io.EOF {
+		b := next()
+		w.Write((*b.block)[:b.n])
+		blocks.Put(b.block)
+		offset += int64(b.n)
+		size -= int64(b.n)
+		switch {
+		case size == 0:
+		case b.err == io.EOF:
 			return fail(SourceChanged, "%s changed while it was read: it ended after %d of %d bytes", s.name, offset, s.size)
-		}
-		if err != nil {
-			return err
+		case b.err != nil:
+			return b.err
 		}
 	}
 	return nil
+}
+
+// A readBlock is what came of reading a block.
+type readBlock struct {
+	block *[]byte
+	n     int
+	err   error
+}
+
+// readAhead reads a range, block by block, until a block is not whole or nobody
+// wants any more.
+func (s *Source) readAhead(ahead chan<- readBlock, stop <-chan struct{}, offset, size int64) {
+	for size > 0 {
+		b := s.readBlock(offset, size)
+		select {
+		case ahead <- b:
+		case <-stop:
+			blocks.Put(b.block)
+			return
+		}
+		if b.err != nil {
+			return
+		}
+		offset += int64(b.n)
+		size -= int64(b.n)
+	}
+}
+
+// readBlock reads the first block of a range. It is whole unless there is an
+// error.
+func (s *Source) readBlock(offset, size int64) readBlock {
+	block := blocks.Get().(*[]byte)
+	n, err := s.file.ReadAt((*block)[:min(size, blockSize)], offset)
+	return readBlock{block, n, err}
 }
 
 // sum returns the MD5 of a range of the file, outside the one pass: to find out
