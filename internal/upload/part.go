@@ -173,7 +173,7 @@ func (t *transfer) resume(up *upload, p *part) bool {
 // sendPart sends a part until the store has it, and gives the slot back.
 func (t *transfer) sendPart(ctx context.Context, up *upload, p *part, slot *slot) error {
 	err := t.uploadPart(ctx, up, p)
-	slot.release(err == nil)
+	slot.release(err == nil, p.size)
 	if err != nil && !errors.Is(err, errGone) && ctx.Err() == nil {
 		return &partError{p.number, err}
 	}
@@ -354,7 +354,7 @@ func (t *transfer) put(ctx context.Context, p *part) error {
 		return err
 	}
 	err = t.putObject(ctx, p)
-	slot.release(err == nil)
+	slot.release(err == nil, p.size)
 	if err != nil {
 		return err
 	}

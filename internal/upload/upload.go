@@ -59,6 +59,7 @@ type Options struct {
 	ExpectedSize int64 // bytes that a stream will have
 	MinSize      int64 // bytes that a source must have; default, of a stream, ExpectedSize
 	Slots        int   // capacity; default DefaultSlots
+	MostSlots    int   // to which the capacity is raised while that moves more bytes; default Slots
 
 	OnChange OnChange // default OnChangeFail
 	// SizeAtStart uploads the bytes that a file had when it was opened, however it
@@ -160,7 +161,7 @@ func New(client Client, o Options) (*Uploader, error) {
 	return &Uploader{
 		client:   client,
 		o:        o,
-		slots:    newSlots(o.Slots, o.Limit),
+		slots:    newSlots(o.Slots, o.MostSlots, o.Limit),
 		hashing:  make(chan struct{}, max(2, runtime.GOMAXPROCS(0))),
 		stream:   make(chan struct{}, 1),
 		asking:   make(chan struct{}, 1),
