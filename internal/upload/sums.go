@@ -25,6 +25,7 @@ type sums struct {
 	hashed int64 // bytes that hasher has: more than those of parts, if a read was interrupted
 	parts  []etag.MD5
 	crcs   crcParts
+	keep   []byte        // what is read goes there too, as far as there is room
 	turn   chan struct{} // bounds the files that are hashed at once
 }
 
@@ -63,6 +64,7 @@ func (s *sums) next(ctx context.Context) error {
 func (s *sums) Write(p []byte) (int, error) {
 	s.hashed += int64(len(p))
 	s.crcs.write(p)
+	keepTo(&s.keep, p)
 	return s.hasher.Write(p)
 }
 
@@ -156,8 +158,9 @@ func (s *Source) sum(ctx context.Context, offset, size int64) (etag.MD5, error) 
 	return m, nil
 }
 
-// sumWhole returns the MD5 of a file that goes up in one piece, and has c take it.
-func (s *Source) sumWhole(ctx context.Context, turn chan struct{}, c *crcParts) (etag.MD5, error) {
+// sumWhole returns the MD5 of a file that goes up in one piece, and has c take it;
+// keep too, as far as there is room.
+func (s *Source) sumWhole(ctx context.Context, turn chan struct{}, c *crcParts, keep *[]byte) (etag.MD5, error) {
 	if err := take(ctx, turn); err != nil {
 		return etag.MD5{}, err
 	}
@@ -166,12 +169,20 @@ func (s *Source) sumWhole(ctx context.Context, turn chan struct{}, c *crcParts) 
 	err := s.read(ctx, writer(func(p []byte) {
 		h.Write(p)
 		c.write(p)
+		keepTo(keep, p)
 	}), 0, s.size)
 	if err != nil {
 		return etag.MD5{}, err
 	}
 	c.endPart(s.size)
 	return etag.MD5(h.Sum(nil)), s.atEnd()
+}
+
+// keepTo adds to a buffer that has room.
+func keepTo(buffer *[]byte, p []byte) {
+	if len(*buffer)+len(p) <= cap(*buffer) {
+		*buffer = append(*buffer, p...)
+	}
 }
 
 // A writer writes to whatever the function does, which never fails.
