@@ -147,7 +147,7 @@ func (p *program) newLink(o connection) *link {
 // when the store says that it gets too many.
 func (l *link) open(ctx context.Context, bucket string, throttled func()) error {
 	cfg := l.how.store
-	cfg.Attempts, cfg.Retry = upload.Attempts, upload.Retry
+	cfg.Attempts, cfg.Retry, cfg.Again = upload.Attempts, upload.Retry, upload.Again
 	cfg.OnThrottle = throttled
 	cfg.OnSkew = func(ahead time.Duration) { l.note(clockNote(ahead)) }
 	cfg.OnRegion = func(bucket, region string) { l.note(regionNote(bucket, region, l.facts.region)) }

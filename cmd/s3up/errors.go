@@ -163,7 +163,7 @@ var configHints = map[string]string{
 	"access key id":       "check AWS_ACCESS_KEY_ID and ~/.aws/credentials",
 	"secret access key":   "check AWS_SECRET_ACCESS_KEY and ~/.aws/credentials",
 	"session token":       "check AWS_SESSION_TOKEN and ~/.aws/credentials",
-	"AWS configuration":   "check AWS_CONFIG_FILE and ~/.aws/config",
+	"AWS configuration":   "check the AWS_ variables and the file that AWS_CONFIG_FILE names, or ~/.aws/config",
 }
 
 // aboutConnection knows why no answer came.
@@ -222,6 +222,8 @@ func aboutTLS(err error) (problem, bool) {
 		p.why, p.hint = client.Error(), "add --client-cert FILE"
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		p.why, p.hint = "the endpoint does not speak https", "use http:// in --endpoint-url"
+	case errors.Is(err, store.ErrWantsTLS):
+		p.why, p.hint = "the endpoint speaks https, and not http", "use https:// in --endpoint-url"
 	default:
 		return p, false
 	}

@@ -201,5 +201,5 @@ func neverMends(err error) bool {
 	var record tls.RecordHeaderError
 	var client *ClientCertError
 	return errors.As(err, &cert) || errors.As(err, &unknown) || errors.As(err, &host) || errors.As(err, &invalid) ||
-		errors.As(err, &record) || errors.As(err, &client) || errors.Is(err, http.ErrSchemeMismatch)
+		errors.As(err, &record) || errors.As(err, &client) || errors.Is(err, http.ErrSchemeMismatch) || errors.Is(err, ErrWantsTLS)
 }

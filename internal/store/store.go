@@ -12,6 +12,7 @@ import (
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
@@ -84,6 +85,10 @@ type Config struct {
 	// Retry is asked with the context of each call whether a refusal with this
 	// error code, which is for good otherwise, may pass. May be nil.
 	Retry func(ctx context.Context, code string) bool
+
+	// Again is asked with the context of each call before it is tried once more; an
+	// error ends the call. May be nil.
+	Again func(context.Context) error
 
 	// OnAttempt is told of each attempt when it is over, OnThrottle whenever
 	// the store asked for fewer requests. Both are called from many goroutines
@@ -196,7 +201,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 
 	patience := newPatience(cfg, time.Now)
 	id := &identity{files: files}
-	calls := &calls{cfg: cfg, patience: patience, identity: id, creds: awsCfg.Credentials}
+	calls := &calls{cfg: cfg, patience: patience, identity: id, creds: newRenewed(awsCfg.Credentials, cfg, time.Now)}
 	httpClient := newTransport(awsCfg.HTTPClient, cfg, patience, id)
 	var kind provider
 	client := s3.NewFromConfig(awsCfg, func(o *s3.Options) {
@@ -213,7 +218,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		if cfg.NoSign {
 			o.Credentials = aws.AnonymousCredentials{}
 		} else {
-			o.Credentials = renewed{awsCfg.Credentials}
+			o.Credentials = calls.creds
 		}
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
@@ -266,14 +271,19 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if cfg.NoSign {
 		return s, nil
 	}
-	if err := checkCredentials(ctx, awsCfg.Credentials, cfg.credentialsTimeout(awsCfg.Credentials)); err != nil {
+	creds, err := firstCredentials(ctx, awsCfg.Credentials, cfg.credentialsTimeout(awsCfg.Credentials))
+	if err != nil {
 		return nil, err
 	}
+	calls.creds.keep(creds)
 	return s, nil
 }
 
 func loadConfig(ctx context.Context, cfg Config, files tlsFiles) (aws.Config, error) {
+	service := files.httpClient().WithTimeout(cfg.credentialsAttempt()) // for those that give credentials
 	opts := append(files.options(),
+		config.WithHTTPClient(service),
+		config.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { o.HTTPClient = service }),
 		config.WithDefaultRegion("us-east-1"),
 		config.WithLogger(logging.Nop{}), // the program alone speaks on stderr
 		config.WithCredentialsCacheOptions(func(o *aws.CredentialsCacheOptions) {

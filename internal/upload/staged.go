@@ -182,33 +182,51 @@ func (t *transfer) isThere(ctx context.Context, key, version string) bool {
 func (t *transfer) staged(ctx context.Context, out *s3.HeadObjectOutput) error {
 	t.stage(StageNormalize)
 	key := t.stagingKey()
-	there := &s3.CopyObjectInput{
-		Bucket: &t.job.Bucket, Key: &key,
-		CopySource: copySource(t.job.Bucket, t.job.Key), CopySourceIfMatch: out.ETag,
-	}
-	t.stagingProperties().copy(there)
-	if len(t.props.Tags) > 0 {
-		there.TaggingDirective = types.TaggingDirectiveReplace
-	}
 	defer t.unstage(ctx, key, "")
-	var staged *s3.HeadObjectOutput
 	for try := 1; ; try++ {
-		made, err := t.copy(ctx, there)
-		if err == nil {
-			staged, err = t.headOf(ctx, key)
-		}
-		if err == nil {
-			break
-		}
-		if made.etag != "" || status(err) != http.StatusNotFound || try == copyTries {
+		there, err := t.copyThere(ctx, key, out.ETag)
+		if err != nil {
 			return t.afterCopy(ctx, out, StagedCopy, err)
 		}
+		if t.judge(there, answer{}) != isMD5 {
+			t.kept(StagedCopy)
+			t.compare(out)
+			return nil
+		}
+		err = t.copyBack(ctx, key, there.ETag)
+		if err == nil || code(err) != "NoSuchKey" || try == copyTries {
+			return err
+		}
+		// Another run has cleared it away: it found no sign of life.
 	}
-	if t.judge(staged, answer{}) != isMD5 {
-		t.kept(StagedCopy)
-		t.compare(out)
-		return nil
+}
+
+// copyThere copies the object to the second key, and looks at what is there then.
+func (t *transfer) copyThere(ctx context.Context, key string, tag *string) (*s3.HeadObjectOutput, error) {
+	in := &s3.CopyObjectInput{
+		Bucket: &t.job.Bucket, Key: &key,
+		CopySource: copySource(t.job.Bucket, t.job.Key), CopySourceIfMatch: tag,
 	}
+	t.stagingProperties().copy(in)
+	if len(t.props.Tags) > 0 {
+		in.TaggingDirective = types.TaggingDirectiveReplace
+	}
+	for try := 1; ; try++ {
+		_, err := t.copy(ctx, in)
+		if err == nil {
+			var there *s3.HeadObjectOutput
+			if there, err = t.headOf(ctx, key); err == nil {
+				return there, nil
+			}
+		}
+		if status(err) != http.StatusNotFound || try == copyTries {
+			return nil, err
+		}
+	}
+}
+
+// copyBack copies what is under the second key onto the object of parts.
+func (t *transfer) copyBack(ctx context.Context, key string, tag *string) error {
 	out, err := t.head(ctx)
 	if err != nil {
 		return err
@@ -219,15 +237,27 @@ func (t *transfer) staged(ctx context.Context, out *s3.HeadObjectOutput) error {
 	case foreign:
 		return t.overwritten(seen(out))
 	}
-	back := &s3.CopyObjectInput{
+	in := &s3.CopyObjectInput{
 		Bucket: &t.job.Bucket, Key: &t.job.Key,
-		CopySource: copySource(t.job.Bucket, key), CopySourceIfMatch: staged.ETag,
+		CopySource: copySource(t.job.Bucket, key), CopySourceIfMatch: tag,
 	}
-	t.props.copy(back)
-	t.askSum(back)
+	if t.o.CopyConditions {
+		in.IfMatch = out.ETag
+	}
+	t.props.copy(in)
+	t.askSum(in)
+	looking := withAgain(ctx, func() error { return t.isStillInParts(ctx) })
 	for try := 1; ; try++ {
-		made, err := t.copy(ctx, back)
-		if err != nil {
+		if try > 1 {
+			if err := t.isStillInParts(ctx); err != nil {
+				return t.afterCopy(ctx, out, StagedCopy, err)
+			}
+		}
+		made, err := t.copy(looking, in)
+		switch {
+		case code(err) == "NoSuchKey":
+			return err
+		case err != nil:
 			return t.afterCopy(ctx, out, StagedCopy, err)
 		}
 		done, err := t.verifyCopy(ctx, made, StagedCopy, try)
@@ -236,3 +266,22 @@ func (t *transfer) staged(ctx context.Context, out *s3.HeadObjectOutput) error {
 		}
 	}
 }
+
+// isStillInParts looks at the key once more before the copy back is made again:
+// what it replaces must be the object of parts. An error says that it is not, or
+// that nobody can tell.
+func (t *transfer) isStillInParts(ctx context.Context) error {
+	out, err := t.head(ctx)
+	if err != nil {
+		return err
+	}
+	switch t.judge(out, t.completed) {
+	case isMD5, foreign:
+		return errMoved
+	}
+	return nil
+}
+
+// errMoved says that the object is not the one of parts any more: the copy was
+// made, or somebody else wrote the key.
+var errMoved = fail(Conflict, "the object is another one by now")

@@ -118,7 +118,7 @@ func newRealStand(t testing.TB, endpoint string) *stand {
 
 func openStore(t testing.TB, endpoint string, change ...func(*store.Config)) *store.Store {
 	t.Helper()
-	c := store.Config{Endpoint: endpoint, Region: "us-east-1", Addressing: "path", Attempts: upload.Attempts, Retry: upload.Retry,
+	c := store.Config{Endpoint: endpoint, Region: "us-east-1", Addressing: "path", Attempts: upload.Attempts, Retry: upload.Retry, Again: upload.Again,
 		Backoff: func(int, error) time.Duration { return 0 }}
 	for _, f := range change {
 		f(&c)

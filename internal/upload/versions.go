@@ -14,6 +14,9 @@ import (
 // one (SERVERS.md, finding 12).
 func (t *transfer) oldVersion(ctx context.Context, out *s3.HeadObjectOutput, made answer) {
 	old, now := t.completed.version, aws.ToString(out.VersionId)
+	if old == "" && t.original != nil && seen(t.original).etag == t.composite {
+		old = seen(t.original).version // the answer to Complete was lost
+	}
 	if old == "" || now == "" || now == old {
 		return
 	}

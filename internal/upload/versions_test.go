@@ -24,6 +24,8 @@ func TestPruneVersion(t *testing.T) {
 		"in place, kept":   {quirks: s3test.Quirks{CopyUpdatesInPlace: true, SelfCopyKeepsETag: true}, ends: upload.Kept, left: 1, notes: []string{"keeps the composite ETag"}},
 		"kept":             {quirks: s3test.Quirks{SelfCopyKeepsETag: true}, ends: upload.Kept, left: 1, notes: []string{"keeps the composite ETag"}},
 		"no id answered":   {quirks: s3test.Quirks{CopyNoVersionID: true}, ends: upload.SelfCopy, left: 1},
+		"complete lost":    {faults: []s3test.Fault{{Op: "CompleteMultipartUpload", Do: s3test.Lose}}, ends: upload.SelfCopy, left: 1},
+		"complete empty":   {faults: []s3test.Fault{{Op: "CompleteMultipartUpload", Do: s3test.Empty200}}, ends: upload.SelfCopy, left: 1},
 		"copy lost":        {faults: []s3test.Fault{{Op: "CopyObject", Do: s3test.Lose}}, ends: upload.SelfCopy, left: 1},
 		"copy refused":     {quirks: s3test.Quirks{CopyRefused: 501}, ends: upload.Refused, left: 1, notes: []string{"was refused"}},
 		"deletion refused": {quirks: s3test.Quirks{Deny: []string{"s3:DeleteObjectVersion"}}, ends: upload.SelfCopy, left: 2, notes: []string{"could not be deleted (403 AccessDenied), and stays behind"}},
