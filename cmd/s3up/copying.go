@@ -70,6 +70,19 @@ func (p *program) cp(o cpOptions) (int, error) {
 	known := !slices.ContainsFunc(tasks, (*task).standsForMany)
 	c := p.newCopying(o, len(tasks) > 1 || !known)
 	c.known = known
+	unlock := func() {}
+	if !o.dryRun {
+		unlock, err = lock(o.lock)
+	}
+	var usage *usageError
+	switch {
+	case errors.As(err, &usage):
+		return 0, err
+	case err != nil: // before anything of the run that holds it is touched
+		c.refuse(tasks, err)
+		return c.finish(context.Background()), nil
+	}
+	defer unlock()
 	if c.records, err = openRecords(o.report, o.sums); err != nil {
 		return 0, err
 	}
@@ -91,16 +104,6 @@ func (p *program) cp(o cpOptions) (int, error) {
 		}
 		return c.finish(ctx), nil
 	}
-	unlock, err := lock(o.lock)
-	if err != nil {
-		var wrong *usageError
-		if errors.As(err, &wrong) {
-			return 0, err
-		}
-		c.refuse(tasks, err)
-		return c.finish(context.Background()), nil
-	}
-	defer unlock()
 	ctx, release := onSignals(context.Background(), c.told, os.Exit)
 	defer release()
 	if err := c.upload(ctx, tasks); err != nil {
@@ -405,7 +408,7 @@ func (c *copying) finish(ctx context.Context) int {
 	c.summary.Notes = c.notes
 	c.summary.DurationMS, c.summary.Exit = time.Since(c.start).Milliseconds(), code
 	c.line(jsonLine(c.summary))
-	if c.several && !c.o.json {
+	if c.several && !c.o.json && (c.uploader != nil || c.o.dryRun) {
 		c.out.talk("%s", c.summary.words())
 	}
 	problems := c.records.end()

@@ -101,14 +101,14 @@ func (o *cpOptions) tasks() ([]*task, error) {
 		}
 		tasks = append(tasks, t)
 	}
-	return tasks, nil
+	return tasks, o.checkFolders(tasks)
 }
 
 // listed is what a list of names makes of the command line: one source, which is the
 // list.
 func (o *cpOptions) listed() ([]*task, error) {
 	if len(o.sources) == 1 {
-		if info, err := os.Stat(o.sources[0]); err == nil && !info.IsDir() {
+		if info, err := os.Stat(o.sources[0]); err != nil || !info.IsDir() {
 			return nil, usagef("leave it out, or name it in the list", "%s is no directory for the names of %s to be in", o.sources[0], o.listFlagName())
 		}
 	}
