@@ -17,7 +17,7 @@ RACE = $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
 # Each of the hundreds of starts of the program in the stories costs a second of CPU
 # more with it, so only those run with it in which goroutines of cmd/s3up meet.
-RACED = TestScripts//^(progress|real_several|signals|stream|terminal|verbose)$$
+RACED = TestScripts//^(last|progress|real_folder|real_several|signals|stream|terminal|verbose)$$
 
 # Peers to measure against: "make bench-peers". aws is taken from PATH.
 S5CMD = github.com/peak/s5cmd/v2@v2.3.0
