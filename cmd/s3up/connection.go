@@ -35,7 +35,7 @@ func connectionFlags() []cli.Flag {
 		toggleFlag(groupTLS, "no-verify-ssl", "take any certificate: the store may then be somebody else"),
 
 		textFlag(groupSent, "bwlimit", "RATE", "bytes a second of all requests together (10MiB), or a timetable:\n'08:00,512KiB 19:00,10MiB 23:00,off', 'Mon-08:00,1MiB Sat-00:00,off'"),
-		textFlag(groupSent, "concurrency", "N", "slots for requests: a part takes four, a small file one (default 64)"),
+		textFlag(groupSent, "concurrency", "N", "slots for requests: a part takes four, a small file one (default 64,\nand up to 256 while that moves more bytes)"),
 		textFlag(groupSent, "retry-for", "DURATION", "without any success: then give up (default 5m)"),
 		textFlag(groupSent, "stall-timeout", "DURATION", "without a byte moving: then try another connection (default 60s)"),
 
