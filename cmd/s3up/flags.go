@@ -34,7 +34,7 @@ func cpFlags() []cli.Flag {
 		textFlag(groupSent, "multipart-threshold", "SIZE", "what is larger goes up in parts (default 64MiB)"),
 		textFlag(groupSent, "part-size", "SIZE", "5MiB to 5GiB (default 16MiB; grows so that 10,000 parts are enough)"),
 		textFlag(groupSent, "max-parts", "N", "of one upload; less for stores that take no 10,000"),
-		textFlag(groupSent, "max-memory", "SIZE", "of what streams, and parts with --read-once, may hold in memory\n(default the lesser of 256MiB and a quarter of the control group's limit)"),
+		textFlag(groupSent, "max-memory", "SIZE", "of what streams, and parts with --read-once, may hold in memory\n(default 256MiB, or a quarter of the control group's limit if less)"),
 		toggleFlag(groupSent, "read-once", "hold each part in memory (--max-memory) until it is stored, so that a\nfile is read once only: for slow disks and network file systems"),
 		textFlag(groupSent, "expected-size", "SIZE", "that a stream will have: gives equal parts from the start; a shorter\none is refused, unless --min-size allows it"),
 		textFlag(groupSent, "min-size", "SIZE", "what is shorter is refused: most often, its producer has died"),
