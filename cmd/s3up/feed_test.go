@@ -89,3 +89,18 @@ func TestWaitingIsBounded(t *testing.T) {
 		t.Errorf("a file that was named by itself: %v", err)
 	}
 }
+
+func TestTotalName(t *testing.T) {
+	for _, tt := range []struct {
+		ended, files int
+		all          bool
+		want         string
+	}{
+		{12, 1012, false, "12 files, 35/s"}, // more may be found
+		{12, 340, true, "12 of 340 files, 35/s"},
+	} {
+		if got := totalName(tt.ended, tt.files, tt.all, 34.6); got != tt.want {
+			t.Errorf("got %q, want %q", got, tt.want)
+		}
+	}
+}
