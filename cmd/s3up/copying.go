@@ -134,7 +134,7 @@ func (c *copying) upload(ctx context.Context, tasks []*task) error {
 
 // connect opens the store, and prepares to upload at most so many files.
 func (c *copying) connect(ctx context.Context, most int) error {
-	files, slots := shareOut(min(most, max(fileWorkers, c.o.store.Connections)), c.o.store.Connections, descriptors())
+	files, slots := shareOut(min(most, max(fileWorkers, c.o.upload.MostSlots)), c.o.store.Connections, descriptors())
 	if slots < c.o.store.Connections && c.o.verbose {
 		c.out.talk("only %d files may be open (ulimit -n): %s at once, %s", descriptors(), plural(files, "file"), plural(slots, "slot"))
 	}
