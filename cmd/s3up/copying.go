@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"s3up/internal/store"
 	"s3up/internal/upload"
 )
 
@@ -44,6 +45,9 @@ func (p *program) cp(o cpOptions) (int, error) {
 	c.facts.bucket, c.facts.asked, c.facts.properties = o.bucket, o.askedFor(), o.properties
 	c.facts.locks = o.properties.LockMode != "" || o.properties.LegalHold
 	c.facts.sums = o.upload.Checksum == upload.SumCRC64NVME
+	for _, text := range o.notes {
+		c.note(text)
+	}
 	if len(wrong) > 0 {
 		for i, t := range tasks {
 			if err := wrong[i]; err != nil {
@@ -92,19 +96,14 @@ func (c *copying) upload(ctx context.Context, tasks []*task) error {
 		return err
 	}
 	s := c.store
-	if err := c.o.checkKeyIsSafe(s.Endpoint); err != nil {
+	if err := c.o.suits(s); err != nil {
 		return err
 	}
 
 	show := newProgress(c.o, c.out, tasks)
 	defer show.stop()
-	options := c.o.upload
+	options := c.o.optionsFor(s)
 	options.Slots = slots
-	options.ServerMD5, options.CopyConditions = s.AWS, s.AWS
-	options.Limits.EqualParts, options.Limits.MaxCopy = s.EqualParts, s.MaxCopy
-	if options.Limits.Parts == 0 {
-		options.Limits.Parts = s.MaxParts
-	}
 	options.Limit = func(limit int, lowered bool) {
 		switch {
 		case !c.o.verbose:
@@ -139,6 +138,28 @@ func (c *copying) upload(ctx context.Context, tasks []*task) error {
 		})
 	}
 	return workers.Wait()
+}
+
+// optionsFor are the engine's, for what is known of a store.
+func (o *cpOptions) optionsFor(s *store.Store) upload.Options {
+	options := o.upload
+	options.ServerMD5, options.CopyConditions = s.AWS, s.AWS
+	options.Limits.EqualParts, options.Limits.MaxCopy = s.EqualParts, s.MaxCopy
+	if options.Limits.Parts == 0 {
+		options.Limits.Parts = s.MaxParts
+	}
+	return options
+}
+
+// suits refuses what makes no sense at a store.
+func (o *cpOptions) suits(s *store.Store) error {
+	if err := o.checkKeyIsSafe(s.Endpoint); err != nil {
+		return err
+	}
+	if !s.AWS {
+		return nil // others have classes of their own
+	}
+	return checkClass(o.properties.StorageClass)
 }
 
 // one uploads one source.

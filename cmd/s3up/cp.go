@@ -26,7 +26,8 @@ type cpOptions struct {
 	lock       string // a file that only one run may hold; "": none
 
 	dryRun   bool
-	progress string // auto, bar, lines, none
+	progress string   // auto, bar, lines, none
+	notes    []string // about what was typed
 }
 
 // firstAnswer is how long a store that never answered is waited for.
@@ -80,6 +81,7 @@ func newCpOptions(v *values) (cpOptions, error) {
 		lock:       v.text("lock", "the name of a file"),
 		dryRun:     c.Bool("dry-run"),
 		progress:   v.choice("progress", "auto", "bar", "lines", "none"),
+		notes:      metadataNotes(c.StringSlice("metadata")),
 	}
 	o.upload.Slots = o.store.Connections
 	if o.upload.MaxMemory == 0 {

@@ -84,6 +84,7 @@ type facts struct {
 	properties upload.Properties // that objects were to have
 	owner      string            // that the bucket was to have
 	signed     bool              // bodies are
+	unsigned   bool              // requests are, by --no-sign-request
 	locks      bool              // Object Lock was asked for
 	sums       bool              // a checksum was
 	asked      []string          // flags for what not every store does
@@ -268,8 +269,8 @@ func aboutUpload(err error, f facts) problem {
 		p.hint = "look who else writes there, and run it again"
 	case upload.Access:
 		p.hint = "check the credentials"
-		if action := needed(operation(err), f.properties); store.StatusCode(err) == http.StatusForbidden && permissions[operation(err)] != "" {
-			p.hint = "the credentials need " + action + " on " + f.bucket
+		if op := operation(err); store.StatusCode(err) == http.StatusForbidden && permissions[op] != "" {
+			p.hint = rights(op, f)
 		}
 	case upload.SourceChanged:
 		p.hint = "run it again when nobody writes to it, or with --on-change retry; --size-at-start is for files that only grow"

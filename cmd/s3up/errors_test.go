@@ -114,6 +114,24 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// Who asks without credentials is not told what these lack.
+func TestExplainUnsigned(t *testing.T) {
+	f := facts{bucket: "b", region: "us-east-1", unsigned: true}
+	for op, want := range map[string]string{
+		"PutObject":  "leave out --no-sign-request, or have a policy of the bucket b allow everybody s3:PutObject; a policy of the bucket may want --sse",
+		"HeadObject": "leave out --no-sign-request, or have a policy of the bucket b allow everybody s3:GetObject",
+	} {
+		for _, err := range []error{answer(op, 403, "AccessDenied", ""), answer(op, 403, "Forbidden", "")} {
+			if p := explain(err, f); p.exit != exitAccess || p.hint != want {
+				t.Errorf("%s: %d %q", op, p.exit, p.hint)
+			}
+		}
+	}
+	if p := explain(&upload.Error{Kind: upload.Access, Msg: "x", Err: answer("DeleteObject", 403, "", "")}, f); !strings.HasPrefix(p.hint, "leave out --no-sign-request") {
+		t.Errorf("%q", p.hint)
+	}
+}
+
 // Every kind of end has an exit code, and none is success.
 func TestKindCodes(t *testing.T) {
 	for kind := upload.Other; kind <= upload.Interrupted; kind++ {
