@@ -178,10 +178,17 @@ func aboutConnection(err error, f facts) (problem, bool) {
 			hint: "check --endpoint-url and what is between"}, true
 	}
 	var gaveUp *store.GaveUp
+	var proxy *store.ProxyError
+	if errors.As(err, &proxy) && proxy.Refuses() {
+		return problem{why: fmt.Sprintf("the proxy %s lets nobody through: %v", proxy.Host, proxy.Err), hint: proxyHint, exit: exitUsage}, true
+	}
 	if !errors.As(err, &gaveUp) {
 		return problem{}, false
 	}
 	cause := reason(gaveUp.Last, operation(err))
+	if !gaveUp.Answered && errors.As(gaveUp.Last, &proxy) {
+		return problem{why: fmt.Sprintf("the proxy %s has led nowhere in %v: %s", proxy.Host, gaveUp.After, cause), hint: proxyHint, exit: exitTemporary}, true
+	}
 	if !gaveUp.Answered && gaveUp.NoCert {
 		return problem{why: fmt.Sprintf("%s has not answered in %v, and asks for a client certificate: %s", gaveUp.Host, gaveUp.After, cause),
 			hint: "add --client-cert FILE", exit: exitTemporary}, true
@@ -193,6 +200,9 @@ func aboutConnection(err error, f facts) (problem, bool) {
 	return problem{why: fmt.Sprintf("no progress with %s for %v: %s", gaveUp.Host, gaveUp.After, cause), exit: exitTemporary,
 		hint: goOn(f), goesOn: true}, true
 }
+
+// proxyHint names what says which proxy there is.
+const proxyHint = "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
 
 // aboutTLS knows why the store and this machine do not trust each other. None of
 // it is mended by trying again.
