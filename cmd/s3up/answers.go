@@ -59,7 +59,10 @@ var permissions = map[string]string{
 	"ListParts":               "s3:ListMultipartUploadParts",
 	"ListMultipartUploads":    "s3:ListBucketMultipartUploads",
 	"DeleteObject":            "s3:DeleteObject",
-	"ListObjectsV2":           "s3:ListBucket",
+
+	"GetObjectLockConfiguration": "s3:GetBucketObjectLockConfiguration",
+
+	"ListObjectsV2": "s3:ListBucket",
 }
 
 // aboutAnswer knows what a store said.

@@ -60,6 +60,7 @@ var kindCodes = map[upload.Kind]int{
 	upload.SourceChanged: exitSourceChanged,
 	upload.Interrupted:   exitFailed, // by a signal: see stopped
 	upload.Unprotected:   exitFailed,
+	upload.Unpublished:   exitFailed,
 	upload.Unmet:         exitConflict,
 }
 
@@ -288,6 +289,8 @@ func aboutUpload(err error, f facts) problem {
 		p.hint, p.code = "see whether what makes it has failed; --min-size says how many bytes are enough", "too-short"
 	case upload.Unprotected:
 		p.hint, p.code = "delete it, if it must not be so; the store, or the bucket, does not do what was asked", "unprotected"
+	case upload.Unpublished:
+		p.hint, p.code = "nothing was replaced; the store, or the bucket, does not do what was asked", "unprotected"
 	case upload.Unmet:
 		p.hint, p.code = "nothing was written; look at what is there before you replace it", "condition"
 	case upload.NotFound:
