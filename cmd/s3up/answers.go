@@ -35,7 +35,7 @@ var answers = map[string]struct {
 	"AuthorizationHeaderMalformed":  {exitUsage, "the store does not take requests for this region", "check --region and --endpoint-url"},
 	"NotImplemented":                {exitFailed, "the store does not do {operation}{with}{saying}", ""},
 	"MethodNotAllowed":              {exitFailed, "the store does not allow {operation}{saying}", "check --endpoint-url and --addressing-style"},
-	"InvalidStorageClass":           {exitUsage, "the store does not know the storage class {class}", "check --storage-class: most names are as Amazon's, in capitals"},
+	"InvalidStorageClass":           {exitUsage, "the store does not know the storage class {class}", "leave it out, or name one that the store has: capitals matter"},
 	"AccessControlListNotSupported": {exitUsage, "the bucket {bucket} takes no ACLs: its owner alone says who may", "leave out --acl and --grant"},
 	"InvalidTag":                    {exitUsage, "the store does not take these tags{saying}", "check --tagging"},
 	"KMS.NotFoundException":         {exitUsage, "the store does not know the KMS key{saying}", "check --sse-kms-key-id"},

@@ -143,7 +143,7 @@ func (c *copying) upload(ctx context.Context, tasks []*task) error {
 // optionsFor are the engine's, for what is known of a store.
 func (o *cpOptions) optionsFor(s *store.Store) upload.Options {
 	options := o.upload
-	options.ServerMD5, options.CopyConditions = s.AWS, s.AWS
+	options.ServerMD5, options.CopyConditions, options.KeepsProperties = s.AWS, s.AWS, s.AWS
 	options.Limits.EqualParts, options.Limits.MaxCopy = s.EqualParts, s.MaxCopy
 	if options.Limits.Parts == 0 {
 		options.Limits.Parts = s.MaxParts

@@ -166,7 +166,7 @@ type Quirks struct {
 	StorageClassRefused bool // any but STANDARD and REDUCED_REDUNDANCY is 400: MinIO
 	StorageClassIgnored bool // versitygw, rclone serve s3
 	PutKeepsProperties  bool // what replaces an object in one piece keeps its headers, metadata and tags that are not restated: versitygw
-	AccessIgnored       bool // nothing is kept of ACLs and grants: versitygw, rclone serve s3
+	AccessIgnored       bool // nothing is kept of ACLs and grants: MinIO, versitygw, rclone serve s3
 	BucketOwnerEnforced bool // ACLs are refused: buckets of Amazon's since 2023-04, unless set up otherwise
 	ObjectLockIgnored   bool // nothing is locked and no answer says so: gateways that drop what they do not know
 	SSEIgnored          bool // nothing is encrypted and no answer says so: versitygw, Ceph, rclone
@@ -201,9 +201,9 @@ func StoreNames() []string {
 var stores = map[string]Quirks{
 	"aws": {},
 	"minio": {Server: "MinIO", SelfCopyKeepsChecksummed: true, CopyIgnoresDestination: true, ListUploadsExactKey: true,
-		AbortTwiceOK: true, CompleteOnce: true, CompleteIgnoresObjectSize: true, StorageClassRefused: true, SSERefused: true, SSEIgnored: true},
+		AbortTwiceOK: true, CompleteOnce: true, CompleteIgnoresObjectSize: true, StorageClassRefused: true, AccessIgnored: true, SSERefused: true, SSEIgnored: true},
 	"minio-old": {Server: "MinIO", SelfCopyKeepsETag: true, CopyIgnoresDestination: true, ListUploadsExactKey: true,
-		AbortTwiceOK: true, CompleteOnce: true, CompleteIgnoresObjectSize: true, StorageClassRefused: true, SSERefused: true, SSEIgnored: true},
+		AbortTwiceOK: true, CompleteOnce: true, CompleteIgnoresObjectSize: true, StorageClassRefused: true, AccessIgnored: true, SSERefused: true, SSEIgnored: true},
 	"versitygw": {Server: "VERSITYGW", SelfCopyKeepsETag: true, CopyMistakesQuestionMark: true, CopyIgnoresDestination: true, SelfCopyMergesHeaders: true,
 		CopyUpdatesInPlace: true, CopyChecksumOfNothing: true, UploadIDMarkerFails: true, InitiatedIsLastPart: true,
 		StorageClassIgnored: true, PutKeepsProperties: true, AccessIgnored: true, SSEIgnored: true},

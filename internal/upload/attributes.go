@@ -71,7 +71,7 @@ func (t *transfer) compareTags(out *s3.HeadObjectOutput) {
 	}
 	switch want := len(t.props.Tags); {
 	case n == want, !known && before == 0:
-	case before == want:
+	case before == want && n < want:
 		t.note("the copy lost tags: the object has %d of %d", n, want)
 	default:
 		t.note("the object has %s, not %d", plural(n, "tag"), want)

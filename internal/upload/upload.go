@@ -97,8 +97,12 @@ type Options struct {
 	// verifies the CRC64NVME of whole objects: Amazon S3 does, since 2026-04 and
 	// 2025-01 (S3-FACTS §1, §4). Other stores store nonsense then.
 	ServerMD5 bool
-	Checksum  Checksum // default SumAuto
-	StoreMD5  bool     // in the metadata too, as md5chksum
+	// KeepsProperties says that the store keeps all that is asked for an object, or
+	// refuses it: Amazon S3 does, by its documentation. Others drop some in silence,
+	// so that objects are looked at for it.
+	KeepsProperties bool
+	Checksum        Checksum // default SumAuto
+	StoreMD5        bool     // in the metadata too, as md5chksum
 
 	// CleanupTimeout bounds the aborting of a failed upload, which goes on when
 	// the context has been cancelled; default 30 seconds.
@@ -131,6 +135,7 @@ type Uploader struct {
 	opaque   map[string]bool  // buckets that have answered twice with another ETag
 	kms      map[string]bool  // buckets that encrypt unasked so that no ETag is an MD5
 	md5ETags map[string]bool  // buckets that have answered with an MD5 as ETag
+	kept     map[string]bool  // what buckets have been seen to keep, see keeps
 	unasked  map[string]error // why buckets could not be asked for their locks
 	memory   *memory          // of streams, once there is one
 }
@@ -178,6 +183,7 @@ func New(client Client, o Options) (*Uploader, error) {
 		opaque:   make(map[string]bool),
 		md5ETags: make(map[string]bool),
 		kms:      make(map[string]bool),
+		kept:     make(map[string]bool),
 		unasked:  make(map[string]error),
 	}, nil
 }
