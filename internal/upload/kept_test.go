@@ -158,3 +158,34 @@ func TestUnshownProperties(t *testing.T) {
 		}
 	}
 }
+
+// Once a store has not encrypted an object of a run, none of the others replaces
+// what is there.
+func TestUnencryptedOnce(t *testing.T) {
+	st := newStand(t, s3test.Options{Quirks: s3test.Quirks{SSEIgnored: true}})
+	u, err := upload.New(st.store.Client, st.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	up := func(p upload.Properties, size int64) *upload.Result {
+		src := file(t, random(size, ""))
+		defer src.Close()
+		return u.Upload(t.Context(), &upload.Job{Source: src, Bucket: st.bucket, Key: "k", Properties: p})
+	}
+	if r := up(upload.Properties{SSE: "AES256"}, 1000); upload.KindOf(r.Err) != upload.Unprotected {
+		t.Errorf("error %v", r.Err)
+	}
+	sent := st.Count("*")
+	for _, size := range []int64{1000, 3 * KiB} {
+		r := up(upload.Properties{SSE: "AES256"}, size)
+		if want := "another object of this run is not encrypted with AES256"; upload.KindOf(r.Err) != upload.Unpublished || !strings.Contains(r.Err.Error(), want) {
+			t.Errorf("error %v, want %q", r.Err, want)
+		}
+	}
+	if n := st.Count("*") - sent; n != 0 {
+		t.Errorf("%d requests were sent", n)
+	}
+	if r := up(upload.Properties{}, 1000); r.Err != nil {
+		t.Error(r.Err)
+	}
+}

@@ -42,6 +42,29 @@ func (p Properties) unlike(got shield) string {
 	return ""
 }
 
+// sawPlain notes how an object of the bucket is not encrypted as was asked for.
+func (t *transfer) sawPlain(why string) {
+	t.u.mu.Lock()
+	defer t.u.mu.Unlock()
+	t.u.plain[t.plainKey()] = why
+}
+
+func (t *transfer) plainKey() string {
+	return strings.Join([]string{t.job.Bucket, string(t.props.SSE), t.props.KMSKeyID}, " ")
+}
+
+// mayEncrypt refuses what would replace an object after another one of the run was
+// not encrypted as was asked for.
+func (t *transfer) mayEncrypt() error {
+	t.u.mu.Lock()
+	defer t.u.mu.Unlock()
+	why := t.u.plain[t.plainKey()]
+	if why == "" || t.props.SSE == "" && t.props.CustomerKey == nil {
+		return nil
+	}
+	return fail(Unpublished, "another object of this run is %s: this one is not sent", why)
+}
+
 // isOpaque says whether ETags of objects that are encrypted so are no MD5s.
 func (p Properties) isOpaque() bool {
 	return strings.HasPrefix(string(p.SSE), "aws:kms") || p.CustomerKey != nil
@@ -161,6 +184,7 @@ func (t *transfer) verifyProtection(ctx context.Context) error {
 	if unknown := t.shown == nil && t.res.Normalized != SinglePut && got == (shield{}); unknown && (p.SSE != "" || p.CustomerKey != nil) {
 		t.note("whether the object is encrypted cannot be told: it may not be looked at")
 	} else if why := p.unlike(got); why != "" {
+		t.sawPlain(why)
 		return fail(Unprotected, "the object is stored, and %s", why)
 	}
 	if !p.locks() {

@@ -132,12 +132,13 @@ type Uploader struct {
 	greeted atomic.Bool // the store has been asked something
 
 	mu       sync.Mutex
-	opaque   map[string]bool  // buckets that have answered twice with another ETag
-	kms      map[string]bool  // buckets that encrypt unasked so that no ETag is an MD5
-	md5ETags map[string]bool  // buckets that have answered with an MD5 as ETag
-	kept     map[string]bool  // what buckets have been seen to keep, see keeps
-	unasked  map[string]error // why buckets could not be asked for their locks
-	memory   *memory          // of streams, once there is one
+	opaque   map[string]bool   // buckets that have answered twice with another ETag
+	kms      map[string]bool   // buckets that encrypt unasked so that no ETag is an MD5
+	md5ETags map[string]bool   // buckets that have answered with an MD5 as ETag
+	kept     map[string]bool   // what buckets have been seen to keep, see keeps
+	plain    map[string]string // how objects were not encrypted as was asked for, see plainKey
+	unasked  map[string]error  // why buckets could not be asked for their locks
+	memory   *memory           // of streams, once there is one
 }
 
 // New returns an Uploader. An error is of kind Usage.
@@ -184,6 +185,7 @@ func New(client Client, o Options) (*Uploader, error) {
 		md5ETags: make(map[string]bool),
 		kms:      make(map[string]bool),
 		kept:     make(map[string]bool),
+		plain:    make(map[string]string),
 		unasked:  make(map[string]error),
 	}, nil
 }
@@ -354,6 +356,9 @@ func (t *transfer) run(ctx context.Context) error {
 		return err
 	}
 	if err := t.checkMD5Key(); err != nil {
+		return err
+	}
+	if err := t.mayEncrypt(); err != nil {
 		return err
 	}
 	if t.src.size >= 0 {
