@@ -12,17 +12,17 @@ import (
 )
 
 // answers says what the error codes of a store mean. {bucket}, {operation} and
-// {permission} stand for those of the request that was refused, {with} for what
-// was asked for in it, {saying} for the store's own words about it, {owner} and
-// {demands} for what else may be the reason that it was denied.
+// {class} (of storage) stand for those of the request that was refused, {with} for
+// what was asked for in it, {saying} for the store's own words about it, {lacking}
+// for what may be the reason that it was denied.
 var answers = map[string]struct {
 	exit      int
 	why, hint string
 }{
 	"NoSuchBucket":                  {exitNotFound, "the bucket {bucket} does not exist", "create it, or check --endpoint-url"},
 	"InvalidBucketName":             {exitUsage, "{bucket} is no name for a bucket", "check the destination"},
-	"AccessDenied":                  {exitAccess, "access denied{saying}", "the credentials need {permission} on {bucket}{owner}{demands}"},
-	"Forbidden":                     {exitAccess, "access denied{saying}", "the credentials need {permission} on {bucket}{owner}{demands}"},
+	"AccessDenied":                  {exitAccess, "access denied{saying}", "{lacking}"},
+	"Forbidden":                     {exitAccess, "access denied{saying}", "{lacking}"},
 	"AllAccessDisabled":             {exitAccess, "all access to the bucket {bucket} is disabled", "ask its owner"},
 	"AccountProblem":                {exitAccess, "the store has a problem with the account", "ask its operator"},
 	"InvalidAccessKeyId":            {exitAccess, "the store does not know the access key", "check AWS_ACCESS_KEY_ID or --profile, and --endpoint-url"},
@@ -36,7 +36,7 @@ var answers = map[string]struct {
 	"AuthorizationHeaderMalformed":  {exitUsage, "the store does not take requests for this region", "check --region and --endpoint-url"},
 	"NotImplemented":                {exitFailed, "the store does not do {operation}{with}{saying}", ""},
 	"MethodNotAllowed":              {exitFailed, "the store does not allow {operation}{saying}", "check --endpoint-url and --addressing-style"},
-	"InvalidStorageClass":           {exitUsage, "the store does not know this storage class", "check --storage-class"},
+	"InvalidStorageClass":           {exitUsage, "the store does not know the storage class {class}", "leave it out, or name one that the store has: capitals matter"},
 	"AccessControlListNotSupported": {exitUsage, "the bucket {bucket} takes no ACLs: its owner alone says who may", "leave out --acl and --grant"},
 	"InvalidTag":                    {exitUsage, "the store does not take these tags{saying}", "check --tagging"},
 	"KMS.NotFoundException":         {exitUsage, "the store does not know the KMS key{saying}", "check --sse-kms-key-id"},
@@ -74,7 +74,10 @@ var permissions = map[string]string{
 	"ListParts":               "s3:ListMultipartUploadParts",
 	"ListMultipartUploads":    "s3:ListBucketMultipartUploads",
 	"DeleteObject":            "s3:DeleteObject",
-	"ListObjectsV2":           "s3:ListBucket",
+
+	"GetObjectLockConfiguration": "s3:GetBucketObjectLockConfiguration",
+
+	"ListObjectsV2": "s3:ListBucket",
 }
 
 // aboutAnswer knows what a store said.
@@ -109,8 +112,8 @@ func aboutAnswer(err error, f facts) (problem, bool) {
 		with, a.hint = " with "+strings.Join(f.asked, ", "), "leave that out"
 	}
 	op := operation(err)
-	names := strings.NewReplacer("{bucket}", f.bucket, "{permission}", needed(op, f.properties), "{owner}", owned(f), "{demands}", demands(op, f),
-		"{operation}", op, "{with}", with, "{saying}", saying(err))
+	names := strings.NewReplacer("{bucket}", f.bucket, "{lacking}", lacking(op, f),
+		"{class}", string(f.properties.StorageClass), "{operation}", op, "{with}", with, "{saying}", saying(err))
 	return problem{why: names.Replace(a.why), hint: names.Replace(a.hint), exit: a.exit}, true
 }
 

@@ -68,7 +68,7 @@ func parseLine(words []string, all []command) (commandLine, error) {
 		case !follows || hasValue:
 			l.flags = append(l.flags, word)
 		case i+1 == len(words):
-			return l, usagef("", "%s needs a value", word)
+			return l, usagef(bare[name], "%s needs a value", word)
 		default:
 			i++
 			l.flags = append(l.flags, word, words[i])
@@ -88,7 +88,9 @@ func parseLine(words []string, all []command) (commandLine, error) {
 
 func unknownFlag(word, name string, known []string, verb string) error {
 	hint := "see s3up help " + verb
-	if near := nearest(name, known); near != "" {
+	if habit := habits[name]; habit != "" {
+		hint = habit
+	} else if near := nearest(name, known); near != "" {
 		hint = "did you mean --" + near + "?"
 	}
 	flag, _, _ := strings.Cut(word, "=")
@@ -111,7 +113,7 @@ func haveFlag(all []command, flag string) string {
 func (p *program) noVerb(l commandLine, all []command) error {
 	if slices.ContainsFunc(l.args, isURL) && !looksLikeVerb(l.args) {
 		words := append([]string{p.argv[0], "cp"}, p.argv[1:]...)
-		return usagef("type: "+shellLine(words), "no command")
+		return usagef("type: "+typedAgain(words), "no command")
 	}
 	var names []string
 	for _, c := range all {

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"s3up/internal/store"
 	"s3up/internal/upload"
 )
 
@@ -58,6 +59,9 @@ func (p *program) newCopying(o cpOptions, several bool) *copying {
 	c.facts.bucket, c.facts.asked, c.facts.properties = o.bucket, o.askedFor(), o.properties
 	c.facts.locks = o.properties.LockMode != "" || o.properties.LegalHold
 	c.facts.sums = o.upload.Checksum == upload.SumCRC64NVME
+	for _, text := range o.notes {
+		c.note(text)
+	}
 	return c
 }
 
@@ -144,16 +148,11 @@ func (c *copying) connect(ctx context.Context, most int) error {
 		return err
 	}
 	s := c.store
-	if err := c.o.checkKeyIsSafe(s.Endpoint); err != nil {
+	if err := c.o.suits(s); err != nil {
 		return err
 	}
-	options := c.o.upload
+	options := c.o.optionsFor(s)
 	options.Slots, options.MostSlots = slots, most
-	options.ServerMD5, options.CopyConditions = s.AWS, s.AWS
-	options.Limits.EqualParts, options.Limits.MaxCopy = s.EqualParts, s.MaxCopy
-	if options.Limits.Parts == 0 {
-		options.Limits.Parts = s.MaxParts
-	}
 	options.Limit = func(limit int, lowered bool) {
 		switch {
 		case !c.o.verbose:
@@ -225,6 +224,28 @@ func (c *copying) round(ctx context.Context, tasks iter.Seq[*task]) {
 	c.show.foundAll()
 	s.end()
 	workers.Wait()
+}
+
+// optionsFor are the engine's, for what is known of a store.
+func (o *cpOptions) optionsFor(s *store.Store) upload.Options {
+	options := o.upload
+	options.ServerMD5, options.CopyConditions, options.KeepsProperties = s.AWS, s.AWS, s.AWS
+	options.Limits.EqualParts, options.Limits.MaxCopy = s.EqualParts, s.MaxCopy
+	if options.Limits.Parts == 0 {
+		options.Limits.Parts = s.MaxParts
+	}
+	return options
+}
+
+// suits refuses what makes no sense at a store.
+func (o *cpOptions) suits(s *store.Store) error {
+	if err := o.checkKeyIsSafe(s.Endpoint); err != nil {
+		return err
+	}
+	if !s.AWS {
+		return nil // others have classes of their own
+	}
+	return checkClass(o.properties.StorageClass)
 }
 
 // one uploads one source.

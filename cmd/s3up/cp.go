@@ -29,7 +29,8 @@ type cpOptions struct {
 	report, sums string // files; "": none
 
 	dryRun   bool
-	progress string // auto, bar, lines, none
+	progress string   // auto, bar, lines, none
+	notes    []string // about what was typed
 }
 
 // firstAnswer is how long a store that never answered is waited for.
@@ -88,6 +89,7 @@ func newCpOptions(v *values) (cpOptions, error) {
 		sums:       v.text("sums", "the name of a file"),
 		dryRun:     c.Bool("dry-run"),
 		progress:   v.choice("progress", "auto", "bar", "lines", "none"),
+		notes:      metadataNotes(c.StringSlice("metadata")),
 	}
 	o.upload.Slots, o.upload.MostSlots = o.store.Connections, o.store.Connections
 	if !c.IsSet("concurrency") {

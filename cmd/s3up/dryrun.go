@@ -5,15 +5,23 @@ import (
 	"fmt"
 	"iter"
 
+	"s3up/internal/store"
 	"s3up/internal/upload"
 )
 
 // rehearse tells what would be uploaded. Nothing is sent and no stream is opened,
 // neither a store nor credentials are needed.
 func (c *copying) rehearse(ctx context.Context, tasks iter.Seq[*task]) error {
-	options := c.o.upload
-	options.ServerMD5, options.CopyConditions = true, true // whether the store does is not asked
-	u, err := upload.New(nil, options)
+	cfg := c.o.store
+	cfg.NoSign = true
+	s, err := store.Open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if err := c.o.suits(s); err != nil {
+		return err
+	}
+	u, err := upload.New(nil, c.o.optionsFor(s))
 	if err != nil {
 		return err
 	}

@@ -60,6 +60,7 @@ var kindCodes = map[upload.Kind]int{
 	upload.SourceChanged: exitSourceChanged,
 	upload.Interrupted:   exitFailed, // by a signal: see stopped
 	upload.Unprotected:   exitFailed,
+	upload.Unpublished:   exitFailed,
 	upload.Unmet:         exitConflict,
 }
 
@@ -84,6 +85,7 @@ type facts struct {
 	properties upload.Properties // that objects were to have
 	owner      string            // that the bucket was to have
 	signed     bool              // bodies are
+	unsigned   bool              // requests are, by --no-sign-request
 	locks      bool              // Object Lock was asked for
 	sums       bool              // a checksum was
 	asked      []string          // flags for what not every store does
@@ -177,10 +179,17 @@ func aboutConnection(err error, f facts) (problem, bool) {
 			hint: "check --endpoint-url and what is between"}, true
 	}
 	var gaveUp *store.GaveUp
+	var proxy *store.ProxyError
+	if errors.As(err, &proxy) && proxy.Refuses() {
+		return problem{why: fmt.Sprintf("the proxy %s lets nobody through: %v", proxy.Host, proxy.Err), hint: proxyHint, exit: exitUsage}, true
+	}
 	if !errors.As(err, &gaveUp) {
 		return problem{}, false
 	}
 	cause := reason(gaveUp.Last, operation(err))
+	if !gaveUp.Answered && errors.As(gaveUp.Last, &proxy) {
+		return problem{why: fmt.Sprintf("the proxy %s has led nowhere in %v: %s", proxy.Host, gaveUp.After, cause), hint: proxyHint, exit: exitTemporary}, true
+	}
 	if !gaveUp.Answered && gaveUp.NoCert {
 		return problem{why: fmt.Sprintf("%s has not answered in %v, and asks for a client certificate: %s", gaveUp.Host, gaveUp.After, cause),
 			hint: "add --client-cert FILE", exit: exitTemporary}, true
@@ -192,6 +201,9 @@ func aboutConnection(err error, f facts) (problem, bool) {
 	return problem{why: fmt.Sprintf("no progress with %s for %v: %s", gaveUp.Host, gaveUp.After, cause), exit: exitTemporary,
 		hint: goOn(f), goesOn: true}, true
 }
+
+// proxyHint names what says which proxy there is.
+const proxyHint = "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
 
 // aboutTLS knows why the store and this machine do not trust each other. None of
 // it is mended by trying again.
@@ -270,8 +282,8 @@ func aboutUpload(err error, f facts) problem {
 		p.hint = "look who else writes there, and run it again"
 	case upload.Access:
 		p.hint = "check the credentials"
-		if action := needed(operation(err), f.properties); store.StatusCode(err) == http.StatusForbidden && permissions[operation(err)] != "" {
-			p.hint = "the credentials need " + action + " on " + f.bucket
+		if op := operation(err); store.StatusCode(err) == http.StatusForbidden && permissions[op] != "" {
+			p.hint = rights(op, f)
 		}
 	case upload.SourceChanged:
 		p.hint = "run it again when nobody writes to it, or with --on-change retry; --size-at-start is for files that only grow"
@@ -279,6 +291,8 @@ func aboutUpload(err error, f facts) problem {
 		p.hint, p.code = "see whether what makes it has failed; --min-size says how many bytes are enough", "too-short"
 	case upload.Unprotected:
 		p.hint, p.code = "delete it, if it must not be so; the store, or the bucket, does not do what was asked", "unprotected"
+	case upload.Unpublished:
+		p.hint, p.code = "nothing was replaced; the store, or the bucket, does not do what was asked", "unprotected"
 	case upload.Unmet:
 		p.hint, p.code = "nothing was written; look at what is there before you replace it", "condition"
 	case upload.NotFound:

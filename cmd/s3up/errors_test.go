@@ -62,6 +62,10 @@ func TestExplain(t *testing.T) {
 			why: "the store answered 502 Bad Gateway to PutObject", hint: "start again with: s3up cp f s3://b/k"},
 		{err: call("HeadObject", 0, &store.GaveUp{Host: "h", After: 15 * time.Second, Last: refused}), exit: 5, code: "temporary",
 			why: "h has not answered in 15s: connection refused", hint: "check --endpoint-url and the network"},
+		{err: call("HeadObject", 0, &store.GaveUp{Host: "h", After: 15 * time.Second, Last: &store.ProxyError{Host: "p:3128", Err: refused}}), exit: 5, code: "temporary",
+			why: "the proxy p:3128 has led nowhere in 15s: connection refused", hint: "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"},
+		{err: call("HeadObject", 0, &store.ProxyError{Host: "p:3128", Status: 407, Err: errors.New("it answered 407 Proxy Authentication Required")}), exit: 2, code: "usage",
+			why: "the proxy p:3128 lets nobody through: it answered 407 Proxy Authentication Required", hint: "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"},
 		{err: call("UploadPart", 0, &store.GaveUp{Host: "h", After: 5 * time.Minute, Answered: true, Last: answer("UploadPart", 503, "SlowDown", "")}),
 			resumable: true, exit: 5, code: "SlowDown",
 			why:  "no progress with h for 5m0s: the store answered 503 SlowDown to UploadPart",
@@ -111,6 +115,24 @@ func TestExplain(t *testing.T) {
 		if got.exit != tt.exit || got.code != tt.code || got.why != tt.why || got.hint != tt.hint {
 			t.Errorf("%v:\ngot  %d %s %q; %q\nwant %d %s %q; %q", tt.err, got.exit, got.code, got.why, got.hint, tt.exit, tt.code, tt.why, tt.hint)
 		}
+	}
+}
+
+// Who asks without credentials is not told what these lack.
+func TestExplainUnsigned(t *testing.T) {
+	f := facts{bucket: "b", region: "us-east-1", unsigned: true}
+	for op, want := range map[string]string{
+		"PutObject":  "leave out --no-sign-request, or have a policy of the bucket b allow everybody s3:PutObject; a policy of the bucket may want --sse",
+		"HeadObject": "leave out --no-sign-request, or have a policy of the bucket b allow everybody s3:GetObject",
+	} {
+		for _, err := range []error{answer(op, 403, "AccessDenied", ""), answer(op, 403, "Forbidden", "")} {
+			if p := explain(err, f); p.exit != exitAccess || p.hint != want {
+				t.Errorf("%s: %d %q", op, p.exit, p.hint)
+			}
+		}
+	}
+	if p := explain(&upload.Error{Kind: upload.Access, Msg: "x", Err: answer("DeleteObject", 403, "", "")}, f); !strings.HasPrefix(p.hint, "leave out --no-sign-request") {
+		t.Errorf("%q", p.hint)
 	}
 }
 

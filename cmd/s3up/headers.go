@@ -80,8 +80,10 @@ func (v *values) headers(p *upload.Properties) {
 		if !v.c.IsSet(h.name) {
 			continue
 		}
-		value := v.text(h.name, "a value")
-		if err := h.set(p, value); err != nil {
+		value := strings.TrimSpace(v.c.String(h.name)) // HTTP does not keep what is around it
+		if value == "" {
+			v.refuse(h.name, "must be a value")
+		} else if err := h.set(p, value); err != nil {
 			v.refuse(h.name, err.Error())
 		}
 	}
@@ -146,6 +148,8 @@ func isValue(s string) error {
 
 func isASCII(s string) bool { return !strings.ContainsFunc(s, func(r rune) bool { return r > 0x7f }) }
 
+// isLine refuses tabs too: they do not come through as they are, and the signature
+// is then that of something else.
 func isLine(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
 }

@@ -65,7 +65,7 @@ const exitCodes = `
 Exit codes:
     0  stored and verified, or nothing to do
     1  failed, no finer code
-    2  usage or configuration; nothing was sent
+    2  usage or configuration; nothing was stored
     3  some files are stored, some are not
     4  the object is not the bytes that were read
     5  temporary (network, 5xx, throttling): run it again, it goes on where it stopped

@@ -176,7 +176,7 @@ func whyNotMD5(r *upload.Result) string {
 func md5Hint(r *upload.Result, n upload.Normalize) string {
 	const onePut = "--multipart-threshold 5GiB sends it in one piece"
 	if r.Status == upload.Unchanged {
-		return "leave out --if-changed"
+		return "leave out --if-changed, and add --normalize staged if the store keeps such ETags"
 	}
 	switch r.Normalized {
 	case upload.Kept:

@@ -59,6 +59,17 @@ func needed(op string, p upload.Properties) string {
 	return strings.Join(all, ", ")
 }
 
+// rights says what a call that was denied needs.
+func rights(op string, f facts) string {
+	if f.unsigned { // there are no credentials that could lack anything
+		return "leave out --no-sign-request, or have a policy of the bucket " + f.bucket + " allow everybody " + needed(op, f.properties)
+	}
+	return "the credentials need " + needed(op, f.properties) + " on " + f.bucket
+}
+
+// lacking says all that may be the reason that a call was denied.
+func lacking(op string, f facts) string { return rights(op, f) + owned(f) + demands(op, f) }
+
 // demands says which flags a bucket's policy may want, of a call that was denied
 // although the credentials may have all rights.
 func demands(op string, f facts) string {
@@ -71,7 +82,7 @@ func demands(op string, f facts) string {
 	}
 	switch op {
 	case "PutObject", "UploadPart":
-		if !f.signed {
+		if !f.signed && !f.unsigned {
 			flags = append(flags, "--sign-payload")
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -225,6 +226,22 @@ func (o *cpOptions) askedFor() []string {
 		}
 	}
 	return all
+}
+
+// checkClass refuses a storage class that Amazon S3 does not know: of an object of
+// parts it would say so only when all is sent.
+func checkClass(class types.StorageClass) error {
+	if known := class.Values(); class == "" || slices.Contains(known, class) {
+		return nil
+	}
+	return usagef(classHint(class), "--storage-class %s: there is no such class", class)
+}
+
+func classHint(class types.StorageClass) string {
+	if near := nearest(strings.ToUpper(string(class)), names(class.Values())); near != "" {
+		return "did you mean " + near + "?"
+	}
+	return "there are STANDARD, INTELLIGENT_TIERING, STANDARD_IA, ONEZONE_IA, GLACIER_IR, GLACIER and DEEP_ARCHIVE"
 }
 
 // checkKeyIsSafe keeps a key of one's own from being sent in the clear: Amazon

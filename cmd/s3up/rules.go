@@ -57,7 +57,7 @@ func parseRule(text string) (rule, error) {
 		return r, fmt.Errorf("there is no rule for %s, but for metadata and %s", m[2], headerNames())
 	}
 	r.header = &headers[i]
-	if r.value == "" {
+	if r.value = strings.TrimSpace(r.value); r.value == "" {
 		return r, nil
 	}
 	return r, r.header.set(new(upload.Properties), r.value)

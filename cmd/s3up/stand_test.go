@@ -10,7 +10,9 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
+	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"s3up/internal/etag"
@@ -169,6 +172,8 @@ type s3Command struct {
 //
 //	s3 object KEY                 what a GET shows
 //	s3 attributes KEY             what the object carries beside that
+//	s3 arrives KEY SHOWN TOLD IN  it has a line of that there, or one line of the
+//	                              file IN, about the file that it was, tells that not
 //	s3 objects                    all keys, quoted
 //	s3 uploads KEY                unfinished uploads of the key: parts and bytes
 //	s3 put KEY FILE               store an object, as somebody else would
@@ -196,6 +201,7 @@ var s3Commands = map[string]s3Command{
 	"objects": {0, false, (*stand).objects},
 
 	"attributes": {1, false, (*stand).attributes},
+	"arrives":    {4, false, (*stand).arrives},
 
 	"uploads": {1, false, (*stand).uploads},
 	"put":     {2, false, (*stand).put},
@@ -302,6 +308,29 @@ func (st *stand) attributes(_ *testscript.TestScript, args []string) (string, er
 	}
 	line("legal-hold", string(head.ObjectLockLegalHoldStatus))
 	return b.String(), nil
+}
+
+// arrives makes sure that an object has what was asked for, or that it was said in
+// one line about its file that it has not.
+func (st *stand) arrives(ts *testscript.TestScript, args []string) (string, error) {
+	shown, told := regexp.MustCompile("(?m)"+args[1]), regexp.MustCompile(args[2])
+	file := regexp.MustCompile(`\b` + regexp.QuoteMeta(path.Base(args[0])) + `\b`)
+	text, err := st.attributes(ts, args[:1])
+	if err == nil {
+		sum, _ := st.client.HeadObject(context.Background(), &s3.HeadObjectInput{Bucket: &st.bucket, Key: &args[0], ChecksumMode: types.ChecksumModeEnabled})
+		text += "crc64nvme " + aws.ToString(sum.ChecksumCRC64NVME) + "\n"
+	}
+	has := err == nil && shown.MatchString(text)
+	var lines []string
+	for line := range strings.Lines(ts.ReadFile(args[3])) {
+		if file.MatchString(line) && told.MatchString(line) {
+			lines = append(lines, line)
+		}
+	}
+	if has && len(lines) == 0 || !has && len(lines) == 1 {
+		return text, nil
+	}
+	return text, fmt.Errorf("it has it: %t, and %d lines say that it does not: %q", has, len(lines), lines)
 }
 
 func (st *stand) objects(*testscript.TestScript, []string) (string, error) {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -72,6 +74,36 @@ func shellLine(words []string) string {
 		quoted[i] = shellWord(w)
 	}
 	return strings.Join(quoted, " ")
+}
+
+// typedAgain is shellLine of a command line that was typed, without what may be a
+// secret in it: the values of headers, and the names that a URL begins with.
+func typedAgain(words []string) string {
+	shown := slices.Clone(words)
+	for i := 0; i < len(shown) && shown[i] != "--"; i++ {
+		switch flag, value, given := strings.Cut(shown[i], "="); {
+		case flag != "--header" && flag != "-header":
+			shown[i] = urlUser.ReplaceAllString(shown[i], "://***@")
+		case given:
+			shown[i] = flag + "=" + maskHeader(value)
+		case i+1 < len(shown):
+			i++
+			shown[i] = maskHeader(shown[i])
+		}
+	}
+	return shellLine(shown)
+}
+
+// urlUser is who a URL says is asking, before its host.
+var urlUser = regexp.MustCompile(`://[^/?#\s]*@`)
+
+// maskHeader leaves of NAME:VALUE the name.
+func maskHeader(line string) string {
+	name, _, ok := strings.Cut(line, ":")
+	if !ok {
+		return "***"
+	}
+	return name + ":***"
 }
 
 // shellWord quotes a word for the shell, in bash's way if it would otherwise

@@ -53,6 +53,8 @@ func (c *call) aclOf() (a acl, err error) {
 		return a, fail("AccessControlListNotSupported")
 	case c.q.denies("s3:PutObjectAcl"):
 		return a, fail("AccessDenied")
+	case c.q.AccessIgnored:
+		return acl{}, nil
 	}
 	return a, nil
 }

@@ -239,6 +239,9 @@ func putObject(c *call) (*answer, error) {
 			return err
 		}
 		b := c.s.buckets[c.bucket]
+		if old := b.latest(c.key); c.q.PutKeepsProperties && old != nil && !old.deleted {
+			v.inherit(old.props)
+		}
 		b.put(c.key, v, c.versioned(b))
 		c.versionID(a, b, v)
 		return nil
@@ -247,6 +250,18 @@ func putObject(c *call) (*answer, error) {
 	p.enc.answer(a.header)
 	v.sum.answer(a.header)
 	return a, err
+}
+
+// inherit takes over what was not restated.
+func (p *props) inherit(old props) {
+	for name, values := range old.header {
+		if _, restated := p.header[name]; !restated {
+			p.header[name] = values
+		}
+	}
+	if p.tags == "" {
+		p.tags = old.tags
+	}
 }
 
 // locked runs f under the server's lock.

@@ -165,6 +165,8 @@ type Quirks struct {
 	VersioningSuspended bool // or had: the version of all that is written is "null"
 	StorageClassRefused bool // any but STANDARD and REDUCED_REDUNDANCY is 400: MinIO
 	StorageClassIgnored bool // versitygw, rclone serve s3
+	PutKeepsProperties  bool // what replaces an object in one piece keeps its headers, metadata and tags that are not restated: versitygw
+	AccessIgnored       bool // nothing is kept of ACLs and grants: MinIO, versitygw, rclone serve s3
 	BucketOwnerEnforced bool // ACLs are refused: buckets of Amazon's since 2023-04, unless set up otherwise
 	ObjectLockIgnored   bool // nothing is locked and no answer says so: gateways that drop what they do not know
 	SSEIgnored          bool // nothing is encrypted and no answer says so: versitygw, Ceph, rclone
@@ -199,12 +201,12 @@ func StoreNames() []string {
 var stores = map[string]Quirks{
 	"aws": {},
 	"minio": {Server: "MinIO", SelfCopyKeepsChecksummed: true, CopyIgnoresDestination: true, ListUploadsExactKey: true,
-		AbortTwiceOK: true, CompleteOnce: true, CompleteIgnoresObjectSize: true, StorageClassRefused: true, SSERefused: true, SSEIgnored: true},
+		AbortTwiceOK: true, CompleteOnce: true, CompleteIgnoresObjectSize: true, StorageClassRefused: true, AccessIgnored: true, SSERefused: true, SSEIgnored: true},
 	"minio-old": {Server: "MinIO", SelfCopyKeepsETag: true, CopyIgnoresDestination: true, ListUploadsExactKey: true,
-		AbortTwiceOK: true, CompleteOnce: true, CompleteIgnoresObjectSize: true, StorageClassRefused: true, SSERefused: true, SSEIgnored: true},
+		AbortTwiceOK: true, CompleteOnce: true, CompleteIgnoresObjectSize: true, StorageClassRefused: true, AccessIgnored: true, SSERefused: true, SSEIgnored: true},
 	"versitygw": {Server: "VERSITYGW", SelfCopyKeepsETag: true, CopyMistakesQuestionMark: true, CopyIgnoresDestination: true, SelfCopyMergesHeaders: true,
 		CopyUpdatesInPlace: true, CopyChecksumOfNothing: true, UploadIDMarkerFails: true, InitiatedIsLastPart: true,
-		StorageClassIgnored: true, SSEIgnored: true},
+		StorageClassIgnored: true, PutKeepsProperties: true, AccessIgnored: true, SSEIgnored: true},
 	"seaweedfs": {Server: "SeaweedFS", CopyKeepsETag: true, CopyETagUnquoted: true, CopyKeepsStorageClass: true,
 		ListUploadsStuck: true, InitiatedMissing: true, GoneUploadListsEmpty: true, AbortTwiceOK: true,
 		CompleteIgnoresObjectSize: true, SSEIgnored: true},
@@ -215,7 +217,7 @@ var stores = map[string]Quirks{
 		PutIfMatchUnquoted: true},
 	"rclone": {PlainETag: true, ListUploadsNever404: true, CopyNoETag: true, CopyIgnoresDestination: true, CompleteIgnoresObjectSize: true,
 		CompleteRefusesSubset: true, CompleteRefusesGaps: true, BadDigestEndsUpload: true, PartOnce: true,
-		StorageClassIgnored: true, SSEIgnored: true, PartChecksumsNotOnComplete: true},
+		StorageClassIgnored: true, AccessIgnored: true, SSEIgnored: true, PartChecksumsNotOnComplete: true},
 	"gofakes3": {PlainETagOnHead: true, ListUploadsNever404: true, CopyIgnoresConditions: true, CopyIgnoresDestination: true, CopyMergesHeaders: true,
 		CopyOntoItselfAllowed: true, CopyKeepsStorageClass: true, CompleteOnce: true, CompleteIgnoresConditions: true,
 		CompleteIgnoresObjectSize: true, ChunkedStored: true, HeadIgnoresPartNumber: true, SSEIgnored: true, PartChecksumsNotOnComplete: true},

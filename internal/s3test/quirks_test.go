@@ -30,6 +30,19 @@ var quirkTests = map[string]struct {
 		return r.Header.Get("Server")
 	}, "AmazonS3", "MinIO"},
 
+	"put-keeps-properties": {"", func(w *world) string {
+		must(w.put("k", "x", func(in *s3.PutObjectInput) {
+			in.Metadata, in.Tagging = map[string]string{"a": "1", "b": "2"}, aws.String("t=1")
+		}))(w.t)
+		must(w.put("k", "x", func(in *s3.PutObjectInput) { in.Metadata = map[string]string{"a": "3"} }))(w.t)
+		out := must(w.c.HeadObject(w.t.Context(), &s3.HeadObjectInput{Bucket: aws.String("b"), Key: aws.String("k")}))(w.t)
+		return fmt.Sprintf("%s, %s, %d tags", out.Metadata["a"], out.Metadata["b"], aws.ToInt32(out.TagCount))
+	}, "3, , 0 tags", "3, 2, 1 tags"},
+	"access-ignored": {"", func(w *world) string {
+		must(w.put("k", "x", func(in *s3.PutObjectInput) { in.ACL = "public-read" }))(w.t)
+		out := must(w.c.GetObjectAcl(w.t.Context(), &s3.GetObjectAclInput{Bucket: aws.String("b"), Key: aws.String("k")}))(w.t)
+		return fmt.Sprintf("%d grants", len(out.Grants))
+	}, "2 grants", "1 grants"},
 	"requester-pays": {"", func(w *world) string {
 		_, without := w.put("k", "x")
 		_, with := w.put("k", "x", func(in *s3.PutObjectInput) { in.RequestPayer = types.RequestPayerRequester })

@@ -200,6 +200,7 @@ func neverMends(err error) bool {
 	var invalid x509.CertificateInvalidError
 	var record tls.RecordHeaderError
 	var client *ClientCertError
-	return errors.As(err, &cert) || errors.As(err, &unknown) || errors.As(err, &host) || errors.As(err, &invalid) ||
+	var proxy *ProxyError
+	return errors.As(err, &proxy) && proxy.Refuses() || errors.As(err, &cert) || errors.As(err, &unknown) || errors.As(err, &host) || errors.As(err, &invalid) ||
 		errors.As(err, &record) || errors.As(err, &client) || errors.Is(err, http.ErrSchemeMismatch) || errors.Is(err, ErrWantsTLS)
 }

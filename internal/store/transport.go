@@ -74,6 +74,7 @@ func newTransport(prepared aws.HTTPClient, cfg Config, p *patience, id *identity
 		t.MaxConnsPerHost = cfg.MaxConnections
 		t.MaxResponseHeaderBytes = maxHead
 		t.WriteBufferSize = writeBuffer
+		t.OnProxyConnectResponse = tellRefusal
 		t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			ctx, cancel := context.WithTimeout(ctx, p.within(cfg.DialTimeout))
 			defer cancel()
@@ -134,7 +135,7 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 		case x.heard.Load() >= maxHead: // net/http gives up on it then
 			return res, tooMuchHead(x.host)
 		}
-		return res, t.identity.verdict(x, err)
+		return res, t.identity.verdict(x, t.blameProxy(req, err))
 	}
 	t.patience.answer()
 	res.Body = &sparse{ReadCloser: res.Body, host: x.host}

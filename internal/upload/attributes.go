@@ -71,7 +71,7 @@ func (t *transfer) compareTags(out *s3.HeadObjectOutput) {
 	}
 	switch want := len(t.props.Tags); {
 	case n == want, !known && before == 0:
-	case before == want:
+	case before == want && n < want:
 		t.note("the copy lost tags: the object has %d of %d", n, want)
 	default:
 		t.note("the object has %s, not %d", plural(n, "tag"), want)
@@ -82,7 +82,7 @@ func (t *transfer) compareTags(out *s3.HeadObjectOutput) {
 // than was asked for, and whether it was the copy that lost it.
 func (t *transfer) compare(out *s3.HeadObjectOutput) {
 	t.shown = out
-	t.shield = shield{out.ServerSideEncryption, aws.ToString(out.SSEKMSKeyId), aws.ToString(out.SSECustomerKeyMD5)}
+	t.shield = shieldOf(out)
 	t.compareTags(out)
 	before := make(map[string]string)
 	if t.original != nil && out != t.original {

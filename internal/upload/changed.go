@@ -209,7 +209,9 @@ func (t *transfer) keep(ctx context.Context, out *s3.HeadObjectOutput) (done boo
 	done, err = t.update(ctx, out)
 	if done && err == nil {
 		t.tell(Resumed, t.size)
-		err = t.verifyProtection(ctx)
+		if err = t.verifyProtection(ctx); err == nil {
+			err = t.compareUnshown(ctx)
+		}
 	}
 	if !done {
 		t.original, t.shown, t.encrypted = nil, nil, t.props.isOpaque()

@@ -12,7 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"s3up/internal/crc"
-	"s3up/internal/etag"
 )
 
 // Checksum says which checksum of all its bytes an object gets beside its ETag,
@@ -304,19 +303,7 @@ func (t *transfer) hashFirst(ctx context.Context, c cut) error {
 	return t.learn(ctx, c)
 }
 
-// lookAtSums looks at an object of one piece for the checksum that was asked for,
-// where the answer to PutObject did not show it.
-func (t *transfer) lookAtSums(ctx context.Context) error {
-	explicit := t.o.Checksum == SumCRC64NVME || t.o.Checksum == SumMD5
-	if !explicit || t.summed != (answeredSums{}) {
-		return nil
-	}
-	out, err := t.head(ctx)
-	switch {
-	case err == nil && etag.Trim(aws.ToString(out.ETag)) == t.res.ETag:
-		t.summed = shownSums(out)
-	case err != nil && (status(err) == 0 || KindOf(err) == Temporary):
-		return err
-	}
-	return nil
+// lacksSum says whether a checksum was asked for that no answer has shown.
+func (t *transfer) lacksSum() bool {
+	return (t.o.Checksum == SumCRC64NVME || t.o.Checksum == SumMD5) && t.summed == (answeredSums{})
 }

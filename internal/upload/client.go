@@ -32,7 +32,8 @@ import (
 //	s3:GetBucketObjectLockConfiguration  GetObjectLockConfiguration
 //	s3:GetObjectRetention                GetObjectRetention
 //	s3:GetObjectLegalHold                GetObjectLegalHold
-//	s3:GetObjectTagging                  GetObjectTagging, of an object that may be the same already
+//	s3:GetObjectTagging                  GetObjectTagging, of an object that may be the same already, or has lost its tags
+//	s3:GetObjectAcl                      GetObjectAcl, on stores that may drop an ACL in silence
 //
 // It must send bodies as they are (no aws-chunked), read them once, and retry
 // by itself what passes; see package store.
@@ -48,6 +49,7 @@ type Client interface {
 	AbortMultipartUpload(context.Context, *s3.AbortMultipartUploadInput, ...func(*s3.Options)) (*s3.AbortMultipartUploadOutput, error)
 	ListMultipartUploads(context.Context, *s3.ListMultipartUploadsInput, ...func(*s3.Options)) (*s3.ListMultipartUploadsOutput, error)
 	GetObjectTagging(context.Context, *s3.GetObjectTaggingInput, ...func(*s3.Options)) (*s3.GetObjectTaggingOutput, error)
+	GetObjectAcl(context.Context, *s3.GetObjectAclInput, ...func(*s3.Options)) (*s3.GetObjectAclOutput, error)
 	GetObjectLockConfiguration(context.Context, *s3.GetObjectLockConfigurationInput, ...func(*s3.Options)) (*s3.GetObjectLockConfigurationOutput, error)
 	GetObjectRetention(context.Context, *s3.GetObjectRetentionInput, ...func(*s3.Options)) (*s3.GetObjectRetentionOutput, error)
 	GetObjectLegalHold(context.Context, *s3.GetObjectLegalHoldInput, ...func(*s3.Options)) (*s3.GetObjectLegalHoldOutput, error)

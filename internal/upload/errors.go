@@ -30,6 +30,7 @@ const (
 	SourceChanged             // the source changed while it was read
 	Interrupted               // the context was cancelled
 	Unprotected               // stored, without the encryption or the lock that was asked for
+	Unpublished               // the encryption that was asked for is not to be had: nothing was replaced
 	Unmet                     // a condition did not hold, see Result.Found
 )
 

@@ -26,7 +26,10 @@ func (t *transfer) finish(ctx context.Context) error {
 	if err := t.verifyChecksum(); err != nil {
 		return err
 	}
-	return t.verifyProtection(ctx)
+	if err := t.verifyProtection(ctx); err != nil {
+		return err
+	}
+	return t.compareUnshown(ctx)
 }
 
 // normalize looks at the object that was completed, gives it the MD5 as ETag

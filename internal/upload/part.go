@@ -386,13 +386,16 @@ func (t *transfer) put(ctx context.Context, p *part) error {
 	if err != nil {
 		return err
 	}
-	if err := t.lookAtSums(ctx); err != nil {
+	if err := t.lookBack(ctx); err != nil {
 		return err
 	}
 	if err := t.verifyChecksum(); err != nil {
 		return err
 	}
-	return t.verifyProtection(ctx)
+	if err := t.verifyProtection(ctx); err != nil {
+		return err
+	}
+	return t.compareUnshown(ctx)
 }
 
 // greetFrom is the size from which on an object is not sent to a store that was

@@ -26,9 +26,8 @@ func (t *transfer) copyNeeds() string {
 	}{
 		{len(t.props.Tags) > 0, "s3:PutObjectTagging"},
 		{t.props.ACL != "" || len(t.props.Grants.All()) > 0, "s3:PutObjectAcl"},
-		{t.props.LockMode != "", "s3:PutObjectRetention"},
-		{t.props.LegalHold, "s3:PutObjectLegalHold"},
 		{t.isEncrypted() && t.props.CustomerKey == nil, "kms:GenerateDataKey, kms:Decrypt"},
+		{t.locked, "and a store that copies onto what is locked"}, // what locks by itself was allowed on the upload
 	} {
 		if p.asked {
 			all = append(all, p.action)

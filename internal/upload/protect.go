@@ -2,6 +2,7 @@ package upload
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -18,6 +19,50 @@ type shield struct {
 	sse      types.ServerSideEncryption
 	kmsKey   string
 	customer string // the MD5 of a key of one's own
+}
+
+func shieldOf(out *s3.HeadObjectOutput) shield {
+	return shield{out.ServerSideEncryption, aws.ToString(out.SSEKMSKeyId), aws.ToString(out.SSECustomerKeyMD5)}
+}
+
+// unlike says in words how an object is not encrypted as was asked for, "" if it
+// is.
+func (p Properties) unlike(got shield) string {
+	_, _, customer := p.customer()
+	switch {
+	case got.customer != aws.ToString(customer):
+		return "not encrypted with the key that was given"
+	case p.SSE != "" && got.sse == "":
+		return fmt.Sprintf("not encrypted with %s: the store says nothing of encryption", p.SSE)
+	case p.SSE != "" && got.sse != p.SSE:
+		return fmt.Sprintf("encrypted with %s, not with %s", clip(string(got.sse)), p.SSE)
+	case !isKey(got.kmsKey, p.KMSKeyID):
+		return fmt.Sprintf("encrypted with the key %s, not with %s", clip(got.kmsKey), p.KMSKeyID)
+	}
+	return ""
+}
+
+// sawPlain notes how an object of the bucket is not encrypted as was asked for.
+func (t *transfer) sawPlain(why string) {
+	t.u.mu.Lock()
+	defer t.u.mu.Unlock()
+	t.u.plain[t.plainKey()] = why
+}
+
+func (t *transfer) plainKey() string {
+	return strings.Join([]string{t.job.Bucket, string(t.props.SSE), t.props.KMSKeyID}, " ")
+}
+
+// mayEncrypt refuses what would replace an object after another one of the run was
+// not encrypted as was asked for.
+func (t *transfer) mayEncrypt() error {
+	t.u.mu.Lock()
+	defer t.u.mu.Unlock()
+	why := t.u.plain[t.plainKey()]
+	if why == "" || t.props.SSE == "" && t.props.CustomerKey == nil {
+		return nil
+	}
+	return fail(Unpublished, "another object of this run is %s: this one is not sent", why)
 }
 
 // isOpaque says whether ETags of objects that are encrypted so are no MD5s.
@@ -136,19 +181,11 @@ func (t *transfer) findLock(ctx context.Context, out *s3.HeadObjectOutput) error
 // asked for.
 func (t *transfer) verifyProtection(ctx context.Context) error {
 	p, got := t.props, t.shield
-	_, _, customer := p.customer()
-	unknown := t.shown == nil && t.res.Normalized != SinglePut && got == shield{}
-	switch {
-	case (p.SSE != "" || p.CustomerKey != nil) && unknown:
+	if unknown := t.shown == nil && t.res.Normalized != SinglePut && got == (shield{}); unknown && (p.SSE != "" || p.CustomerKey != nil) {
 		t.note("whether the object is encrypted cannot be told: it may not be looked at")
-	case got.customer != aws.ToString(customer):
-		return fail(Unprotected, "the object is stored, and not encrypted with the key that was given")
-	case p.SSE != "" && got.sse == "":
-		return fail(Unprotected, "the object is stored, and not encrypted with %s: the store says nothing of encryption", p.SSE)
-	case p.SSE != "" && got.sse != p.SSE:
-		return fail(Unprotected, "the object is stored, and encrypted with %s, not with %s", clip(string(got.sse)), p.SSE)
-	case !isKey(got.kmsKey, p.KMSKeyID):
-		return fail(Unprotected, "the object is stored, and encrypted with the key %s, not with %s", clip(got.kmsKey), p.KMSKeyID)
+	} else if why := p.unlike(got); why != "" {
+		t.sawPlain(why)
+		return fail(Unprotected, "the object is stored, and %s", why)
 	}
 	if !p.locks() {
 		return nil

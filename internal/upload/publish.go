@@ -1,12 +1,16 @@
 package upload
 
 import (
+	"bytes"
 	"context"
+	"crypto/md5"
 	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"s3up/internal/etag"
 )
 
 // Staged publishing: the parts go to a staging key, beside the key; what they
@@ -44,13 +48,44 @@ func (t *transfer) mayPublish(size int64) error {
 }
 
 // mayUnstage makes sure that a bucket that keeps versions lets a staged one be
-// deleted: one that locks what is put into it does not.
+// deleted: one that locks what is put into it does not, and may keep it for years.
 func (t *transfer) mayUnstage(ctx context.Context) error {
 	locks, err := t.u.locksByDefault(ctx, t.job.Bucket, t.with)
-	if err == nil && locks {
+	switch {
+	case err != nil:
+		return err
+	case locks:
 		return fail(Usage, "the bucket %s locks what is put into it: a staged object could not be deleted again", t.job.Bucket)
 	}
-	return err
+	t.u.mu.Lock()
+	defer t.u.mu.Unlock()
+	if denied := t.u.unasked[t.job.Bucket]; denied != nil {
+		return &Error{Access, "the bucket keeps versions, and whether it locks them may not be asked: a staged object might stay behind, locked (--publish direct does without)", denied}
+	}
+	return nil
+}
+
+// mayCarry tries, on an empty object beside the key, whether an object may have the
+// tags and the access that were asked for: the copy that publishes would say so
+// when all is sent. The staged object has neither, because nobody is to read it.
+func (t *transfer) mayCarry(ctx context.Context) error {
+	if len(t.props.Tags) == 0 && t.props.ACL == "" && len(t.props.Grants.All()) == 0 {
+		return nil
+	}
+	p := t.props.encryption()
+	p.Tags, p.ACL, p.Grants, p.Metadata = t.props.Tags, t.props.ACL, t.props.Grants, t.stagingProperties().Metadata
+	probe := t.probeKey()
+	in := &s3.PutObjectInput{
+		Bucket: &t.job.Bucket, Key: &probe, Body: bytes.NewReader(nil), ContentLength: aws.Int64(0),
+		ContentMD5: aws.String(etag.MD5(md5.Sum(nil)).Base64()),
+	}
+	p.put(in)
+	out, err := t.u.client.PutObject(ctx, in, t.with)
+	if err != nil {
+		return err
+	}
+	t.unstage(ctx, probe, aws.ToString(out.VersionId))
+	return nil
 }
 
 // findLeftover notes what an earlier run left under the staging key: in a bucket
@@ -80,7 +115,9 @@ func (t *transfer) publish(ctx context.Context) error {
 		case isWrong:
 			err = t.mismatch(seen(out))
 		default:
-			err = t.publishFrom(ctx, staging, out)
+			if err = t.verifyStaged(out); err == nil {
+				err = t.publishFrom(ctx, staging, out)
+			}
 		}
 	}
 	if err == nil || t.src.size < 0 || ctx.Err() == nil && !passes(KindOf(err)) {
@@ -90,6 +127,16 @@ func (t *transfer) publish(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// verifyStaged makes sure that what is to replace an object is encrypted as was
+// asked for.
+func (t *transfer) verifyStaged(out *s3.HeadObjectOutput) error {
+	if why := t.props.unlike(shieldOf(out)); why != "" {
+		t.sawPlain(why)
+		return fail(Unpublished, "the staged object is %s, and does not replace anything", why)
+	}
+	return nil
 }
 
 // stagingOverwritten is the error for a staged object that somebody else made.

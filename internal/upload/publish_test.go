@@ -275,6 +275,9 @@ func TestPublishWithCondition(t *testing.T) {
 func TestPublishLimits(t *testing.T) {
 	big := func(r *run) { r.Limits.MaxCopy = 3 * KiB }
 	long := strings.Repeat("k", 1025)
+	tagged := func(r *run) { r.Tags = map[string]string{"a": "1"} }
+	public := func(r *run) { tagged(r); r.ACL = "public-read" }
+	granted := func(r *run) { r.Grants.Read = []string{`id="me"`} }
 	for name, test := range map[string]struct {
 		key    string
 		change func(*run)
@@ -283,11 +286,18 @@ func TestPublishLimits(t *testing.T) {
 		kind   upload.Kind
 		why    string
 		file   bool
+		first  bool // before anything is sent, though the kind does not say so
 	}{
 		"too large":                {change: big, kind: upload.Usage, why: "more than the 3.0 KiB that can be copied in one piece", file: true},
 		"too large, as expected":   {change: func(r *run) { big(r); r.ExpectedSize = 4 * KiB }, kind: upload.Usage, why: "more than the 3.0 KiB"},
 		"a long key":               {key: long, kind: upload.Usage, why: "a key of 1025 bytes is longer than the 1024"},
 		"no deletion":              {quirks: s3test.Quirks{Versioned: true, Deny: []string{"s3:DeleteObjectVersion"}}, kind: upload.Access, why: "a staged copy could not be deleted again, version by version"},
+		"no deletion at all":       {quirks: s3test.Quirks{Deny: []string{"s3:DeleteObject"}}, kind: upload.Access, why: "and --publish staged needs that"},
+		"tags that may not be":     {quirks: s3test.Quirks{Deny: []string{"s3:PutObjectTagging"}}, change: tagged, kind: upload.Access, why: "AccessDenied"},
+		"an ACL that may not be":   {quirks: s3test.Quirks{BucketOwnerEnforced: true}, change: public, kind: upload.Other, why: "AccessControlListNotSupported", first: true},
+		"a grant that may not be":  {quirks: s3test.Quirks{Versioned: true, Deny: []string{"s3:PutObjectAcl"}}, change: granted, kind: upload.Access, why: "AccessDenied"},
+		"what may be":              {quirks: s3test.Quirks{Versioned: true}, change: public},
+		"locks that nobody tells":  {quirks: s3test.Quirks{Deny: []string{"s3:GetBucketObjectLockConfiguration"}}, lock: "GOVERNANCE", kind: upload.Access, why: "whether it locks them may not be asked"},
 		"a bucket that locks":      {lock: "GOVERNANCE", kind: upload.Usage, why: "locks what is put into it"},
 		"a bucket that may lock":   {lock: "none"},
 		"the longest key":          {key: strings.Repeat("k", 1024)},
@@ -321,7 +331,7 @@ func TestPublishLimits(t *testing.T) {
 				if upload.KindOf(r.Err) != test.kind || !strings.Contains(r.Err.Error(), test.why) {
 					t.Errorf("error %v of kind %d, want %q, %d", r.Err, upload.KindOf(r.Err), test.why, test.kind)
 				}
-				if n := st.Count("CreateMultipartUpload"); n > 0 && test.kind != upload.Other {
+				if n := st.Count("CreateMultipartUpload"); n > 0 && (test.kind != upload.Other || test.first) {
 					t.Errorf("%d uploads were begun", n)
 				}
 				if keys := st.Objects(st.bucket); len(keys) > 0 || len(st.Uploads(st.bucket)) > 0 {
@@ -338,6 +348,29 @@ func TestPublishLimits(t *testing.T) {
 	}
 	if len(st.Objects(st.bucket)) > 0 || len(st.Uploads(st.bucket)) > 0 {
 		t.Errorf("objects %q, uploads %v", st.Objects(st.bucket), st.Uploads(st.bucket))
+	}
+}
+
+// What is not encrypted as was asked for replaces nothing.
+func TestPublishUnencrypted(t *testing.T) {
+	old, data := []byte("old"), random(3*KiB+5, "plain")
+	for name, change := range map[string]func(*run){
+		"AES256":  func(r *run) { r.SSE = "AES256" },
+		"KMS":     func(r *run) { r.SSE = "aws:kms" },
+		"own key": func(r *run) { r.CustomerKey = customerKey },
+	} {
+		for _, kind := range sources {
+			st := newStand(t, s3test.Options{TLS: name == "own key", Quirks: s3test.Quirks{SSEIgnored: true}})
+			st.put(t, "k", old)
+			r := st.upload(t, kind.of(t, data), "k", publish, change)
+			if upload.KindOf(r.Err) != upload.Unpublished || !strings.Contains(r.Err.Error(), "not encrypted with") || r.Published {
+				t.Errorf("%s/%s: error %v of kind %d, published: %t", kind.name, name, r.Err, upload.KindOf(r.Err), r.Published)
+			}
+			if o := st.object(t, "k"); !bytes.Equal(o.body, old) {
+				t.Errorf("%s/%s: the object that was there is replaced", kind.name, name)
+			}
+			st.clean(t, "k")
+		}
 	}
 }
 

@@ -45,38 +45,58 @@ func short(s string) string {
 }
 
 // mayStage finds out before anything is sent whether a staged copy could be
-// removed again, and removes those that earlier runs left.
+// removed again, and removes those that earlier runs left; of one that is to be
+// published, also whether it may have what the object is to carry.
 func (t *transfer) mayStage(ctx context.Context) error {
 	if t.o.Normalize != NormalizeStaged && !t.publishes() {
 		return nil
 	}
-	probe := t.stagingPrefix() + "probe"
-	out, err := t.u.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &t.job.Bucket, Key: &probe}, t.with)
-	if err != nil && status(err) != http.StatusNotFound {
-		if KindOf(err) == Access {
-			return &Error{Access, "a staged copy could not be deleted again, and --normalize staged needs that", err}
-		}
+	switch keeps, err := t.mayRemove(ctx); {
+	case err != nil:
 		return err
-	}
-	if err == nil && aws.ToBool(out.DeleteMarker) {
-		if out.VersionId != nil {
-			if _, err := t.u.client.DeleteObject(ctx, &s3.DeleteObjectInput{
-				Bucket: &t.job.Bucket, Key: &probe, VersionId: out.VersionId}, t.with); err != nil {
-				t.note("the delete marker %s of %s could not be removed: %s", *out.VersionId, probe, reason(err))
-				if t.publishes() && KindOf(err) == Access {
-					return &Error{Access, "a staged copy could not be deleted again, version by version (s3:DeleteObjectVersion)", err}
-				}
+	case t.publishes():
+		if keeps {
+			if err := t.mayUnstage(ctx); err != nil {
+				return err
 			}
 		}
-		if t.publishes() {
-			return t.mayUnstage(ctx)
-		}
+		return t.mayCarry(ctx)
+	case keeps:
 		return fail(Usage, "the bucket %s keeps versions: a staged copy would leave its versions behind", t.job.Bucket)
 	}
-	if !t.publishes() {
-		t.clearStaged(ctx)
-	}
+	t.clearStaged(ctx)
 	return nil
+}
+
+// probeKey is where is tried what may be done beside the key.
+func (t *transfer) probeKey() string { return t.stagingPrefix() + "probe" }
+
+// mayRemove tries whether objects may be deleted, on one that is not there; and
+// tells whether the bucket keeps versions.
+func (t *transfer) mayRemove(ctx context.Context) (keeps bool, _ error) {
+	probe, flag := t.probeKey(), "--normalize staged"
+	if t.publishes() {
+		flag = "--publish staged"
+	}
+	out, err := t.u.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &t.job.Bucket, Key: &probe}, t.with)
+	switch {
+	case status(err) == http.StatusNotFound:
+		return false, nil
+	case err != nil && KindOf(err) == Access:
+		return false, &Error{Access, "a staged copy could not be deleted again, and " + flag + " needs that", err}
+	case err != nil:
+		return false, err
+	case !aws.ToBool(out.DeleteMarker) || out.VersionId == nil:
+		return aws.ToBool(out.DeleteMarker), nil
+	}
+	if _, err := t.u.client.DeleteObject(ctx, &s3.DeleteObjectInput{
+		Bucket: &t.job.Bucket, Key: &probe, VersionId: out.VersionId}, t.with); err != nil {
+		t.note("the delete marker %s of %s could not be removed: %s", *out.VersionId, probe, reason(err))
+		if t.publishes() && KindOf(err) == Access {
+			return true, &Error{Access, "a staged copy could not be deleted again, version by version (s3:DeleteObjectVersion)", err}
+		}
+	}
+	return true, nil
 }
 
 // clearStaged deletes the staged copies of this key that show no life.

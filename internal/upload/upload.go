@@ -97,8 +97,12 @@ type Options struct {
 	// verifies the CRC64NVME of whole objects: Amazon S3 does, since 2026-04 and
 	// 2025-01 (S3-FACTS §1, §4). Other stores store nonsense then.
 	ServerMD5 bool
-	Checksum  Checksum // default SumAuto
-	StoreMD5  bool     // in the metadata too, as md5chksum
+	// KeepsProperties says that the store keeps all that is asked for an object, or
+	// refuses it: Amazon S3 does, by its documentation. Others drop some in silence,
+	// so that objects are looked at for it.
+	KeepsProperties bool
+	Checksum        Checksum // default SumAuto
+	StoreMD5        bool     // in the metadata too, as md5chksum
 
 	// CleanupTimeout bounds the aborting of a failed upload, which goes on when
 	// the context has been cancelled; default 30 seconds.
@@ -128,11 +132,13 @@ type Uploader struct {
 	greeted atomic.Bool // the store has been asked something
 
 	mu       sync.Mutex
-	opaque   map[string]bool  // buckets that have answered twice with another ETag
-	kms      map[string]bool  // buckets that encrypt unasked so that no ETag is an MD5
-	md5ETags map[string]bool  // buckets that have answered with an MD5 as ETag
-	unasked  map[string]error // why buckets could not be asked for their locks
-	memory   *memory          // of streams, once there is one
+	opaque   map[string]bool   // buckets that have answered twice with another ETag
+	kms      map[string]bool   // buckets that encrypt unasked so that no ETag is an MD5
+	md5ETags map[string]bool   // buckets that have answered with an MD5 as ETag
+	kept     map[string]bool   // what buckets have been seen to keep, see keeps
+	plain    map[string]string // how objects were not encrypted as was asked for, see plainKey
+	unasked  map[string]error  // why buckets could not be asked for their locks
+	memory   *memory           // of streams, once there is one
 }
 
 // New returns an Uploader. An error is of kind Usage.
@@ -178,6 +184,8 @@ func New(client Client, o Options) (*Uploader, error) {
 		opaque:   make(map[string]bool),
 		md5ETags: make(map[string]bool),
 		kms:      make(map[string]bool),
+		kept:     make(map[string]bool),
+		plain:    make(map[string]string),
 		unasked:  make(map[string]error),
 	}, nil
 }
@@ -348,6 +356,9 @@ func (t *transfer) run(ctx context.Context) error {
 		return err
 	}
 	if err := t.checkMD5Key(); err != nil {
+		return err
+	}
+	if err := t.mayEncrypt(); err != nil {
 		return err
 	}
 	if t.src.size >= 0 {

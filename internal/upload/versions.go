@@ -33,8 +33,11 @@ func (t *transfer) oldVersion(ctx context.Context, out *s3.HeadObjectOutput, mad
 		return
 	}
 	if err := t.remove(ctx, t.job.Key, old, t.hasVersion); err != nil {
-		t.note("the multipart version %s could not be deleted (%s), and stays behind%s%s", old, reason(err), locked,
-			lacking(err, "s3:DeleteObjectVersion", ""))
+		why := locked // no permission makes up for that
+		if why == "" {
+			why = lacking(err, "s3:DeleteObjectVersion", "")
+		}
+		t.note("the multipart version %s could not be deleted (%s), and stays behind%s", old, reason(err), why)
 		return
 	}
 	t.res.Pruned = old
