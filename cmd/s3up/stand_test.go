@@ -173,6 +173,7 @@ type s3Command struct {
 //	s3 uploads KEY                unfinished uploads of the key: parts and bytes
 //	s3 put KEY FILE               store an object, as somebody else would
 //	s3 upload KEY FILE SIZE N...  begin an upload, with these parts of the file
+//	s3 uploadID KEY NAME          set a variable to the id of the key's first unfinished upload
 //	s3 awaitParts KEY N           wait until an unfinished upload of the key has so many parts
 //
 // and, of an s3test server:
@@ -189,6 +190,7 @@ type s3Command struct {
 //	s3 reset                      count anew
 //	s3 bucketIn NAME REGION       make another bucket
 //	s3 versions KEY               ETags of all versions of a key
+//	s3 begin KEY AGO SIZE...      begin an upload so long ago, with parts of these sizes
 //	s3 lock [MODE DAYS]           turn Object Lock of the bucket on, with that default
 //	s3 tls [WHAT...]              use a new server that speaks https as 127.0.0.1, see tls
 var s3Commands = map[string]s3Command{
@@ -217,6 +219,9 @@ var s3Commands = map[string]s3Command{
 	"versions": {1, true, (*stand).versions},
 	"tls":      {0, true, (*stand).tls},
 	"lock":     {0, true, (*stand).lock},
+	"begin":    {3, true, (*stand).begin},
+
+	"uploadID": {2, false, (*stand).uploadID},
 }
 
 func cmdS3(ts *testscript.TestScript, neg bool, args []string) {
@@ -387,6 +392,32 @@ func (st *stand) upload(ts *testscript.TestScript, args []string) (string, error
 			return "", err
 		}
 	}
+	return "", nil
+}
+
+func (st *stand) uploadID(ts *testscript.TestScript, args []string) (string, error) {
+	list, err := st.listUploads(context.Background(), args[0])
+	if err != nil || len(list.Uploads) == 0 {
+		return "", errors.Join(err, errors.New("no upload"))
+	}
+	ts.Setenv(args[1], *list.Uploads[0].UploadId)
+	return "", nil
+}
+
+func (st *stand) begin(_ *testscript.TestScript, args []string) (string, error) {
+	ago, err := time.ParseDuration(args[1])
+	if err != nil {
+		return "", err
+	}
+	var sizes []int64
+	for _, arg := range args[2:] {
+		n, err := strconv.ParseInt(arg, 10, 64)
+		if err != nil {
+			return "", err
+		}
+		sizes = append(sizes, n)
+	}
+	st.server.Begin(st.bucket, args[0], time.Now().Add(-ago), sizes...)
 	return "", nil
 }
 
