@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"s3up/internal/store"
+	"s3up/internal/tree"
 	"s3up/internal/upload"
 )
 
@@ -42,9 +43,9 @@ func TestNothingHostileIsPrinted(t *testing.T) {
 		r := &upload.Result{Job: job, Status: upload.Uploaded, ETag: text, ETagKind: upload.ETagOpaque, Normalized: upload.Opaque, VersionID: name, Notes: []string{name}}
 		o := cpOptions{connection: connection{verbose: true}, sources: []string{name}}
 		l := &link{program: &program{}, out: out, facts: facts{bucket: "b", again: shellLine([]string{"s3up", "cp", name, "s3://b/" + name})}}
-		c := &copying{link: l, exits: map[int]int{}, o: o}
+		c := &copying{link: l, exits: map[int]int{}, alike: map[string]*alike{}, o: o, several: true}
 		c.report(source, r)
-		c.noted([]*task{source, source}, upload.Event{Job: job, Text: name})
+		c.noted(upload.Event{Job: job, Text: name})
 		for _, err := range []error{
 			answer("PutObject", 400, text, text), answer("PutObject", 403, "AccessDenied", text), answer("PutObject", 501, "NotImplemented", text),
 			call("PutObject", 0, &store.GaveUp{Host: name, Last: errors.New(text)}), call("PutObject", 200, errors.New(text)), errors.New(text),
@@ -127,7 +128,7 @@ func FuzzParseURL(f *testing.F) {
 		if got := scheme + bucket + "/" + key; got != url && got != url+"/" {
 			t.Errorf("%q became %q", url, got)
 		}
-		if bucket == "" || len(bucket) > 255 || strings.ContainsAny(bucket, "/\\@:?#% \n") || len(key) > maxKey || !utf8.ValidString(key) {
+		if bucket == "" || len(bucket) > 255 || strings.ContainsAny(bucket, "/\\@:?#% \n") || len(key) > tree.MaxKey || !utf8.ValidString(key) {
 			t.Errorf("%q was taken: bucket %q, key %q", url, bucket, key)
 		}
 	})
