@@ -54,7 +54,6 @@ const (
 	SkipOpaque    Skip = "opaque"  // its ETag is none that is known
 	SkipACL       Skip = "acl"
 	SkipHeader    Skip = "header" // it has a property that no copy can restate
-	SkipExcluded  Skip = "excluded"
 	SkipDirectory Skip = "directory-bucket"
 )
 
@@ -141,6 +140,12 @@ func (t *transfer) normalizeExisting(ctx context.Context) error {
 	}
 	if t.existing.DryRun {
 		t.res.Status = WouldNormalize
+		if t.existing.grants != nil {
+			t.res.Custom = append(t.res.Custom, "an ACL of its own")
+		}
+		if t.props.WebsiteRedirect != "" {
+			t.res.Custom = append(t.res.Custom, "a website redirect")
+		}
 		return nil
 	}
 	if s, err = t.u.slots.acquire(ctx, weightPart); err != nil {

@@ -266,6 +266,7 @@ type Result struct {
 	// left as it is.
 	Was, StorageClass string
 	Skip              Skip
+	Custom            []string // of a dry run: what it has that no copy takes along
 
 	Duration time.Duration
 	Notes    []string
