@@ -63,7 +63,7 @@ Exit codes:
     6  a condition did not hold, or somebody else wrote the key meanwhile
     7  credentials or permission
     8  not found: the source, the bucket; or a stream that is empty or shorter than it was to be
-   10  stored and intact, but its ETag is not its MD5 (--require-md5 only)
+   10  stored and intact, but its ETag is not its MD5 (--require-md5; normalize: the store keeps it)
    11  the source changed while it was read
    12  another run holds --lock
   130, 143, 129  ended by SIGINT, SIGTERM, SIGHUP

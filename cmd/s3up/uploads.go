@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
 
+	"s3up/internal/store"
 	"s3up/internal/upload"
 )
 
@@ -139,8 +141,9 @@ type uploadsList struct {
 	tally   outcomes
 	summary uploadsSummary
 	oldest  time.Duration
-	unaged  int // that --older-than left out, because nobody can tell their age
-	live    int // that were left alone
+	blind   error // why parts could not be listed
+	unaged  int   // that --older-than left out, because nobody can tell their age
+	live    int   // that were left alone
 }
 
 // An uploadsSummary is the last line of --json.
@@ -407,6 +410,9 @@ func (l *uploadsList) count(x *upload.Unfinished) {
 	l.summary.Uploads++
 	l.summary.Parts += int64(max(x.Parts, 0))
 	l.summary.Bytes += x.Bytes
+	if x.Err != nil {
+		l.blind = x.Err
+	}
 	if age, known := x.Age(); known {
 		l.oldest = max(l.oldest, age)
 	}
@@ -536,6 +542,13 @@ func (l *uploadsList) finish(ctx context.Context) int {
 	code := l.tally.exit(ctx)
 	if code == exitOK && !s.Complete {
 		code = exitPartial
+	}
+	if l.blind != nil {
+		needs := ""
+		if store.StatusCode(l.blind) == http.StatusForbidden {
+			needs = "; that needs " + permissions["ListParts"]
+		}
+		l.note("what some uploads hold cannot be told: " + reason(l.blind, operation(l.blind)) + needs)
 	}
 	if l.unaged > 0 {
 		l.note("left out by --older-than, as nobody can tell when they last moved: " + plural(l.unaged, "upload"))

@@ -493,7 +493,7 @@ func (t *transfer) hasAll(out *s3.HeadObjectOutput) bool {
 // refusedExisting is the end of a copy that was refused.
 func (t *transfer) refusedExisting(cause error) error {
 	if status(cause) == http.StatusForbidden {
-		return &Error{Access, "the copy was denied; it needs " + t.copyNeeds(), cause}
+		return &Error{Access, "the copy was denied; it needs " + t.copyNeeds() + ", and s3:GetObjectTagging and s3:PutObjectTagging where there are tags", cause}
 	}
 	return cause
 }
