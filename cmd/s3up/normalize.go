@@ -240,9 +240,7 @@ func (n *normalizing) find(ctx context.Context, do func(context.Context, candida
 	defer n.show.stop()
 	workers := new(errgroup.Group)
 	workers.SetLimit(objectWorkers)
-	defer workers.Wait()
 	for _, t := range n.o.targets {
-		n.facts.bucket = t.bucket
 		if err := n.candidates(ctx, t, func(c candidate) {
 			n.show.found(c.size)
 			workers.Go(func() error {
@@ -253,6 +251,8 @@ func (n *normalizing) find(ctx context.Context, do func(context.Context, candida
 				return nil
 			})
 		}); err != nil {
+			workers.Wait()
+			n.facts.bucket = t.bucket
 			return err
 		}
 	}
