@@ -30,20 +30,21 @@ Examples:
   s3up normalize --batch-manifest m.csv --batch-job job.json s3://archive/
                                                             a job for S3 Batch Operations
 
-An object that was sent in parts has an ETag like 9b2…-16, which is the MD5 of nothing. A copy onto itself
-on the server gives it the MD5 of its bytes, as s3up cp does after an upload. What the object carries
-stays: headers and metadata are restated as HEAD shows them, as are class, encryption and the ACL, and
-its tags are copied. It costs a copy on the server for each object; nothing is downloaded.
-Left alone, with the reason, is what is larger than 5 GiB, encrypted with KMS or a key of somebody's
-own, archived, locked, or in a bucket that keeps versions without --allow-versions; and what somebody
-writes meanwhile. It may be ended at any time and run again: what is done is found done.
-A URL that ends in a slash, or is a bucket alone, is all that is below it. The store makes the new ETag
-of the bytes that it has: that they are those that were once sent, s3up verify tells.
+An object that was sent in parts has an ETag like 9b2…-16, which is the MD5 of nothing. A copy
+onto itself on the server gives it the MD5 of its bytes, as s3up cp does after an upload. What
+the object carries stays: headers and metadata are restated as HEAD shows them, as are class,
+encryption and the ACL, and its tags are copied. It costs a copy on the server for each object;
+nothing is downloaded. Left alone, with the reason, is what is larger than 5 GiB, encrypted with
+KMS or a key of somebody's own, archived, locked, or in a bucket that keeps versions without
+--allow-versions; and what somebody writes meanwhile. It may be ended at any time and run again:
+what is done is found done. A URL that ends in a slash, or is a bucket alone, is all that is
+below it. The store makes the new ETag of the bytes that it has: that they are those that were
+once sent, s3up verify tells.
 `
 
 func normalizeFlags() []cli.Flag {
 	return append(connectionFlags(),
-		listFlag(groupWhich, "include", "PATTERN", "of what is below a prefix, only keys that it matches, by what follows\nthe prefix: * is any characters, / among them, and ? is one; repeatable"),
+		listFlag(groupWhich, "include", "PATTERN", "below a prefix, only keys that it matches, by what follows the prefix:\n* is any characters, / among them, and ? is one; repeatable"),
 		listFlag(groupWhich, "exclude", "PATTERN", "no keys that it matches, whatever --include says; repeatable"),
 		textFlag(groupWhich, "min-size", "SIZE", "of what is below a prefix, nothing that is smaller"),
 		textFlag(groupWhich, "max-size", "SIZE", "and nothing that is larger"),
@@ -52,9 +53,9 @@ func normalizeFlags() []cli.Flag {
 		toggleFlag(groupDo, "prune-version", "with --allow-versions, delete the version of parts that stays behind"),
 		toggleFlag(groupDo, "ignore-acl", "take it that no object has an ACL of its own, and read none"),
 		toggleFlag(groupDo, "yes", "do not ask", "y"),
-		textFlag(groupDo, "batch-manifest", "FILE", "write a manifest for S3 Batch Operations instead, as CSV: of what would\nbe done, a file for each storage class"),
+		textFlag(groupDo, "batch-manifest", "FILE", "only write a manifest for S3 Batch Operations, as CSV, of what would\nbe done: a file for each storage class"),
 		textFlag(groupDo, "batch-job", "FILE", "and the CreateJob request for it, as JSON"),
-		textFlag(groupDo, "batch-operation", "WHAT", "of that job: copy, or checksum: have the MD5s computed and reported, of\nobjects of any size, which stay as they are (default copy)"),
+		textFlag(groupDo, "batch-operation", "WHAT", "of that job: copy; or checksum: have the MD5s computed and reported,\nof objects of any size, which stay as they are (default copy)"),
 		toggleFlag(groupETag, "require-md5", "exit 10 also if an object was left alone that is in parts"),
 		toggleFlag(groupOutput, "dry-run", "tell what would be done"),
 	)
@@ -396,8 +397,7 @@ func (n *normalizing) report(r *upload.Result) {
 	case upload.Skipped:
 		s.Skipped++
 	case upload.KeptParts:
-		s.Kept++
-		s.Bytes += r.Size * copies
+		s.Kept++ // most often without having moved a byte
 	default:
 		s.Failed++
 	}
@@ -529,7 +529,7 @@ func (n *normalizing) refuse(err error) {
 func (n *normalizing) finish(ctx context.Context) int {
 	for note, times := range n.noted {
 		if times > 1 {
-			n.note(fmt.Sprintf("the same of %s more: %s", plural(times-1, "object"), note))
+			n.note(fmt.Sprintf("also of %s: %s", plural(times-1, "other object"), note))
 		}
 	}
 	s := &n.summary
@@ -551,9 +551,6 @@ func (n *normalizing) finish(ctx context.Context) int {
 		n.out.result(jsonLine(*s))
 	case n.tally.cut == 0:
 		n.out.talk("%s", n.total())
-	}
-	if s.Kept > 0 && n.o.how != upload.NormalizeStaged {
-		n.out.talk("the store keeps the ETag of parts when an object is copied onto itself; --normalize staged may give the MD5, at the cost of two full copies each")
 	}
 	return n.written(code)
 }

@@ -29,13 +29,13 @@ Examples:
   s3up uploads --json s3://backups | jq -s 'map(.bytes // 0) | add'
   s3up uploads - < urls                                       the URLs, one a line
 
-An upload in parts that was neither completed nor aborted is no object and shows in no list of them,
-but its parts are stored and paid for. A prefix is one of keys, as in s3://backups/2026/ or a whole key.
-Ages are told by the store's clock. --older-than goes by the last sign of life: when it was begun, or
-its newest part came in. --abort asks at a terminal and needs --yes elsewhere; what showed life within
-the last hour, or whose age the store does not tell, is aborted only with --force: somebody may be
-sending it. To go on with an upload instead, copy the same file to the same key again:
-s3up cp FILE s3://BUCKET/KEY sends what is missing.
+An upload in parts that was neither completed nor aborted is no object and shows in no list of
+them, but its parts are stored and paid for. A prefix is one of keys, as in s3://backups/2026/ or
+a whole key. Ages are told by the store's clock. --older-than goes by the last sign of life: when
+it was begun, or its newest part came in. --abort asks at a terminal and needs --yes elsewhere;
+what showed life within the last hour, or whose age the store does not tell, is aborted only with
+--force: somebody may be sending it. To go on with an upload instead, copy the same file to the
+same key again: s3up cp FILE s3://BUCKET/KEY sends what is missing.
 `
 
 func uploadsFlags() []cli.Flag {
@@ -426,7 +426,7 @@ func (l *uploadsList) tell(x *upload.Unfinished, status, why string, p *problem)
 	case l.o.json && asks && status == uploadUnfinished:
 	case l.o.json:
 		l.out.result(jsonLine(newUploadLine(x, status, why, p)))
-	case !l.o.quiet || status == uploadUnfinished && !asks:
+	case !l.o.quiet:
 		l.out.result(uploadText(x, status, why))
 	}
 }
