@@ -110,6 +110,8 @@ func runNormalize(p *program, v *values) (int, error) {
 		return 0, usagef("add --batch-manifest FILE", "--batch-job needs its manifest")
 	case o.batch.manifest == "" && c.IsSet("batch-operation"):
 		return 0, usagef("add --batch-manifest FILE", "--batch-operation is for a job of S3 Batch Operations")
+	case o.batch.manifest != "" && strings.HasPrefix(o.targets[0].bucket, "arn:"):
+		return 0, usagef("use the name of the bucket", "a manifest of S3 Batch Operations names no access point")
 	case o.batch.manifest != "" && o.manyBuckets():
 		return 0, usagef("write one for each", "a manifest of S3 Batch Operations is of one bucket")
 	case o.batch.manifest == "" && !o.yes && !o.dryRun && !p.canAsk():
@@ -507,6 +509,9 @@ func normalizeText(r *upload.Result) string {
 	case upload.Unchanged:
 		return fmt.Sprintf("unchanged %s  %s  ETag %s: it is no object of parts", where, size, clip(r.ETag))
 	case upload.KeptParts:
+		if r.ETagKind == upload.ETagOpaque {
+			return fmt.Sprintf("kept %s  %s  ETag %s, was %s: the copy is encrypted so that no ETag is an MD5", where, size, clip(r.ETag), clip(r.Was))
+		}
 		return fmt.Sprintf("kept %s  %s  ETag %s: the store keeps it through copies", where, size, clip(r.ETag))
 	}
 	return fmt.Sprintf("%s %s  %s  ETag %s: %s", r.Status, where, size, clip(r.Was), skipWords[r.Skip])

@@ -223,6 +223,11 @@ func (t *transfer) skips(ctx context.Context, out *s3.HeadObjectOutput) (Skip, e
 		}
 	}
 	t.props = shownProperties(out)
+	if t.props.SSE == "" && t.o.ServerMD5 {
+		// Amazon encrypts whatever is written, and what the bucket's default may be, KMS,
+		// not all may read who could read the object.
+		t.props.SSE = types.ServerSideEncryptionAes256
+	}
 	t.crc = shownSums(out).crc
 	return t.readACL(ctx)
 }

@@ -29,11 +29,10 @@ func (t *transfer) listings() listings {
 
 // uploads calls each for every unfinished upload of a key that begins with
 // prefix, until each says that it wants no more of them; answer is that of the
-// page. short says why the listing ended before its end, "" if it did not. An
-// error that came before anything was listed, or that is no answer of the
+// page. An error that came before anything was listed, or that is no answer of the
 // store's, and one of each's, is returned.
 func (l listings) uploads(ctx context.Context, prefix string,
-	each func(key string, u *types.MultipartUpload, answer middleware.Metadata) (more bool, err error)) (short string, err error) {
+	each func(key string, u *types.MultipartUpload, answer middleware.Metadata) (more bool, err error)) (end Listing, err error) {
 	// Keys may hold what XML cannot.
 	in := &s3.ListMultipartUploadsInput{Bucket: &l.bucket, Prefix: &prefix, EncodingType: types.EncodingTypeUrl}
 	pages := make(map[string]bool)
@@ -41,27 +40,31 @@ func (l listings) uploads(ctx context.Context, prefix string,
 		out, err := l.client.ListMultipartUploads(ctx, in, l.with)
 		switch {
 		case code(err) == "NoSuchUpload":
-			return "", nil // rclone serve s3: there never was one in this bucket
+			return end, nil // rclone serve s3: there never was one in this bucket
 		case err != nil && in.KeyMarker != nil && status(err) != 0:
-			return reason(err), nil // versitygw refuses its own marker
+			end.Short = reason(err) // versitygw refuses its own marker
+			return end, nil
 		case err != nil:
-			return "", err
+			return end, err
 		}
+		end.Server = serverName(out.ResultMetadata)
 		for i := range out.Uploads {
 			if more, err := each(listed(out.Uploads[i].Key, out.EncodingType), &out.Uploads[i], out.ResultMetadata); !more || err != nil {
-				return "", err
+				return end, err
 			}
 		}
 		if !aws.ToBool(out.IsTruncated) {
-			return "", nil
+			return end, nil
 		}
 		key, id := listed(out.NextKeyMarker, out.EncodingType), aws.ToString(out.NextUploadIdMarker)
 		page := key + "\x00" + id
 		if key == "" || pages[page] {
-			return "its listing does not go on", nil
+			end.Short = "its listing does not go on"
+			return end, nil
 		}
 		if len(pages)+1 == l.limits.Pages {
-			return "its listing does not end", nil
+			end.Short = "its listing does not end"
+			return end, nil
 		}
 		pages[page] = true
 		in.KeyMarker, in.UploadIdMarker = &key, optional(id)

@@ -63,10 +63,8 @@ func (u *Uploader) Unfinished(ctx context.Context, bucket, prefix string, want f
 	queue := make(chan chan *Unfinished, looksAhead)
 	g.Go(func() error {
 		defer close(queue)
-		short, err := u.listings(bucket).uploads(ctx, prefix, func(key string, m *types.MultipartUpload, answer middleware.Metadata) (bool, error) {
-			if l.Server == "" {
-				l.Server = serverName(answer)
-			}
+		var err error
+		l, err = u.listings(bucket).uploads(ctx, prefix, func(key string, m *types.MultipartUpload, answer middleware.Metadata) (bool, error) {
 			if aws.ToString(m.UploadId) == "" || !want(key, *m.UploadId) {
 				return true, nil
 			}
@@ -91,7 +89,6 @@ func (u *Uploader) Unfinished(ctx context.Context, bucket, prefix string, want f
 			})
 			return true, nil
 		})
-		l.Short = short
 		return err
 	})
 	g.Go(func() error {
