@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -17,20 +18,23 @@ import (
 // maxBars is how many files have a bar at once, beside the total.
 const maxBars = 8
 
-// bars draws a bar for each file in flight and one for all, on a terminal. Of a
-// single file there is one bar.
+// bars draws a bar for each large file in flight and one for all, on a terminal. Of
+// a single file there is one bar.
 type bars struct {
-	out   *output
-	p     *mpb.Progress
-	total *fileBar
-	files int // in all
+	out     *output
+	p       *mpb.Progress
+	total   *fileBar
+	several bool
 
 	mu      sync.Mutex // guards what follows, and all positions; never held while mpb is called
 	flying  map[*upload.Job]*fileBar
 	waiting []*fileBar // in flight without a bar
 	shown   int
+	files   int // that were found
 	ended   int
-	unknown int // files whose size is not known yet
+	all     bool // no more are found
+	unknown int  // files whose size is not known yet
+	pace    meter
 }
 
 // A fileBar is a bar and what it shows.
@@ -41,23 +45,50 @@ type fileBar struct {
 	gone bool
 }
 
-func newBars(out *output, tasks []*task) *bars {
+func newBars(out *output, several bool) *bars {
 	b := &bars{
-		out: out, files: len(tasks), flying: make(map[*upload.Job]*fileBar),
+		out: out, several: several, flying: make(map[*upload.Job]*fileBar),
 		p:     mpb.New(mpb.WithOutput(out.stderr)),
 		total: &fileBar{rate: newMeter()},
+		pace:  newMeter(),
 	}
-	for _, t := range tasks {
-		if t.isStream() {
-			b.unknown++
-		} else {
-			b.total.size += t.info.Size()
-		}
-	}
-	b.total.name = oneLine(tasks[0].name())
 	b.total.bar = b.add(b.total, math.MaxInt)
 	out.printAbove(b.p)
 	return b
+}
+
+func (b *bars) found(t *task) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.files++
+	if !b.several {
+		b.total.name = oneLine(t.name())
+	}
+	b.count(t, 1)
+}
+
+func (b *bars) foundAll() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.all = true
+}
+
+func (b *bars) left(t *task) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ended++
+	b.count(t, -1)
+}
+
+// count adds a file to the total, or takes it away. The caller holds b.mu.
+func (b *bars) count(t *task, n int) {
+	switch {
+	case t.err != nil:
+	case t.isStream():
+		b.unknown = max(b.unknown+n, 0)
+	default:
+		b.total.size += int64(n) * t.info.Size()
+	}
 }
 
 // add draws a bar from now on. It returns nil if there is nothing to draw on.
@@ -78,10 +109,10 @@ func (b *bars) add(f *fileBar, priority int) *mpb.Bar {
 func (b *bars) line(f *fileBar, width int, now time.Time) string {
 	p := f.position
 	if f == b.total {
-		if b.files > 1 {
-			p.name = fmt.Sprintf("%d of %d files", b.ended, b.files)
+		if b.several {
+			p.name = totalName(b.ended, b.files, b.all, b.pace.speed(now, int64(b.ended)))
 		}
-		if b.unknown > 0 {
+		if b.unknown > 0 || !b.all {
 			p.size = -1
 		}
 	}
@@ -101,7 +132,7 @@ func (b *bars) event(e upload.Event) {
 	case upload.Started:
 		f = &fileBar{position: *startPosition(e), rate: newMeter()}
 		b.flying[e.Job] = f
-		if b.files > 1 {
+		if b.several && (f.size < 0 || f.size >= minShown) {
 			b.waiting = append(b.waiting, f)
 		}
 	case upload.Finished:
@@ -127,7 +158,7 @@ func (b *bars) event(e upload.Event) {
 			}
 			b.total.size += e.Size - before
 		case upload.Stage:
-			if b.files == 1 {
+			if !b.several {
 				b.total.take(e)
 			}
 		default:
@@ -215,6 +246,15 @@ func fit(name string, width int) string {
 		return "…" + string(runes[len(runes)-width+1:])
 	}
 	return name + strings.Repeat(" ", width-len(runes))
+}
+
+// totalName says how many files there are, and how fast they go.
+func totalName(ended, files int, all bool, pace float64) string {
+	name := fmt.Sprintf("%d of %d", ended, files)
+	if !all {
+		name = strconv.Itoa(ended)
+	}
+	return fmt.Sprintf("%s files, %.0f/s", name, pace)
 }
 
 func rateText(speed float64) string { return byteSize(int64(speed)) + "/s" }

@@ -35,7 +35,7 @@ func (o *cpOptions) checkConditions() error {
 	switch {
 	case len(given) > 1:
 		return usagef("leave one of them out", "%s exclude each other", strings.Join(given, " and "))
-	case u.IfMatch != "" && len(o.sources) > 1:
+	case u.IfMatch != "" && o.isMany():
 		return usagef("upload them one by one", "--if-match is for one file: an ETag is of one object")
 	case u.Publish == upload.PublishStaged && u.Normalize != upload.NormalizeAuto:
 		return usagef("leave one of them out", "--publish staged and --normalize %s exclude each other: publishing is the copy that gives the object its MD5", u.Normalize)
@@ -53,6 +53,9 @@ func leftLine(t *task, r *upload.Result) string {
 	where := fmt.Sprintf("s3://%s/%s", r.Job.Bucket, r.Job.Key)
 	switch r.Status {
 	case upload.Skipped:
+		if r.Found == nil {
+			return oneLine(fmt.Sprintf("skipped %s: %s", t.name(), t.why))
+		}
 		return oneLine(fmt.Sprintf("skipped %s: %s is there already, %s, written %s, with the ETag %s", t.name(), where,
 			byteSize(r.Found.Size), r.Found.Modified.UTC().Format(time.DateTime), clip(r.Found.ETag)))
 	case upload.Updated:

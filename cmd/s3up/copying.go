@@ -3,31 +3,58 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"iter"
 	"os"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"s3up/internal/upload"
 )
 
-// fileWorkers is how many files are open at once. What is in flight is bounded
-// by the uploader's slots.
+// fileWorkers is how many files are open at once, where no more slots are asked for.
+// What is in flight is bounded by the uploader's slots.
 const fileWorkers = 64
 
-// A copying is one run of cp.
+// A copying is one run that uploads.
 type copying struct {
 	*link
-	o cpOptions
+	o       cpOptions
+	several bool    // files may be uploaded: each note and line needs a name
+	known   bool    // all of them are, from the beginning
+	records records // on disk, of what became of it
+
+	uploader *upload.Uploader
+	workers  int // how many files are open at once
+	show     progress
+	halt     atomic.Bool // nothing more is begun
+	short    bool        // a signal ended the search for files
 
 	mu      sync.Mutex
 	summary summaryLine
+	seen    int         // files that were named or found
 	exits   map[int]int // how many files ended with a code
 	done    int         // files of which nothing is left to do
 	first   int         // the code of the first that failed
 	cut     int         // files that a signal ended
 	kept    bool        // one of them can be gone on with
+	alike   map[string]*alike
+	kinds   []string // the keys of alike, in their order
+	unnamed int      // objects in place whose MD5 is not known
+}
+
+// newCopying prepares a run. several says that more than one file may be uploaded.
+func (p *program) newCopying(o cpOptions, several bool) *copying {
+	c := &copying{
+		link: p.newLink(o.connection), o: o, several: several, show: silence{},
+		exits: make(map[int]int), alike: make(map[string]*alike),
+	}
+	c.facts.bucket, c.facts.asked, c.facts.properties = o.bucket, o.askedFor(), o.properties
+	c.facts.locks = o.properties.LockMode != "" || o.properties.LegalHold
+	c.facts.sums = o.upload.Checksum == upload.SumCRC64NVME
+	return c
 }
 
 // cp uploads. The error is one of usage; nothing was sent then.
@@ -40,10 +67,25 @@ func (p *program) cp(o cpOptions) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	c := &copying{link: p.newLink(o.connection), o: o, exits: make(map[int]int)}
-	c.facts.bucket, c.facts.asked, c.facts.properties = o.bucket, o.askedFor(), o.properties
-	c.facts.locks = o.properties.LockMode != "" || o.properties.LegalHold
-	c.facts.sums = o.upload.Checksum == upload.SumCRC64NVME
+	known := !slices.ContainsFunc(tasks, (*task).standsForMany)
+	c := p.newCopying(o, len(tasks) > 1 || !known)
+	c.known = known
+	unlock := func() {}
+	if !o.dryRun {
+		unlock, err = lock(o.lock)
+	}
+	var usage *usageError
+	switch {
+	case errors.As(err, &usage):
+		return 0, err
+	case err != nil: // before anything of the run that holds it is touched
+		c.refuse(tasks, err)
+		return c.finish(context.Background()), nil
+	}
+	defer unlock()
+	if c.records, err = openRecords(o.report, o.sums); err != nil {
+		return 0, err
+	}
 	if len(wrong) > 0 {
 		for i, t := range tasks {
 			if err := wrong[i]; err != nil {
@@ -56,21 +98,12 @@ func (p *program) cp(o cpOptions) (int, error) {
 		return c.finish(context.Background()), nil
 	}
 	if o.dryRun {
-		if err := c.rehearse(context.Background(), tasks); err != nil {
+		ctx := context.Background()
+		if err := c.rehearse(ctx, c.files(ctx, tasks)); err != nil {
 			c.refuse(tasks, err)
 		}
-		return c.finish(context.Background()), nil
+		return c.finish(ctx), nil
 	}
-	unlock, err := lock(o.lock)
-	if err != nil {
-		var wrong *usageError
-		if errors.As(err, &wrong) {
-			return 0, err
-		}
-		c.refuse(tasks, err)
-		return c.finish(context.Background()), nil
-	}
-	defer unlock()
 	ctx, release := onSignals(context.Background(), c.told, os.Exit)
 	defer release()
 	if err := c.upload(ctx, tasks); err != nil {
@@ -82,22 +115,33 @@ func (p *program) cp(o cpOptions) (int, error) {
 // upload connects to the store and uploads all. The error is one that concerns
 // all of them: none was begun.
 func (c *copying) upload(ctx context.Context, tasks []*task) error {
-	var u *upload.Uploader
-	files, slots := shareOut(min(len(tasks), fileWorkers), c.o.store.Connections, descriptors())
+	files := unlimited
+	if c.known {
+		files = len(tasks)
+	}
+	if err := c.connect(ctx, files); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(tasks, (*task).isStream) {
+		keepTo(c.o.upload.MaxMemory)
+	}
+	return c.send(ctx, c.files(ctx, tasks))
+}
+
+// connect opens the store, and prepares to upload at most so many files.
+func (c *copying) connect(ctx context.Context, most int) error {
+	files, slots := shareOut(min(most, max(fileWorkers, c.o.store.Connections)), c.o.store.Connections, descriptors())
 	if slots < c.o.store.Connections && c.o.verbose {
 		c.out.talk("only %d files may be open (ulimit -n): %s at once, %s", descriptors(), plural(files, "file"), plural(slots, "slot"))
 	}
 	c.how.store.Connections = slots
-	if err := c.open(ctx, c.o.bucket, func() { u.Throttled() }); err != nil {
+	if err := c.open(ctx, c.o.bucket, func() { c.uploader.Throttled() }); err != nil {
 		return err
 	}
 	s := c.store
 	if err := c.o.checkKeyIsSafe(s.Endpoint); err != nil {
 		return err
 	}
-
-	show := newProgress(c.o, c.out, tasks)
-	defer show.stop()
 	options := c.o.upload
 	options.Slots = slots
 	options.ServerMD5, options.CopyConditions = s.AWS, s.AWS
@@ -116,42 +160,88 @@ func (c *copying) upload(ctx context.Context, tasks []*task) error {
 	}
 	options.Event = func(e upload.Event) {
 		if e.Kind == upload.Noted {
-			c.noted(tasks, e)
+			c.noted(e)
 		}
-		show.event(e)
+		c.show.event(e)
 	}
 	var err error
-	if u, err = upload.New(s.Client, options); err != nil {
+	c.uploader, err = upload.New(s.Client, options)
+	c.workers = files
+	return err
+}
+
+// send uploads what tasks hands out, and reports what comes of each; of what --last
+// names, when all else has succeeded. tasks is called once, on this goroutine, no
+// more than lookAhead files before they are begun, and has to end when the context
+// does.
+func (c *copying) send(ctx context.Context, tasks iter.Seq[*task]) error {
+	if err := c.records.begin(); err != nil {
 		return err
 	}
-	for _, t := range tasks {
-		if t.isStream() {
-			keepTo(options.MaxMemory)
-			break
+	c.show = newProgress(c.o, c.out, c.several)
+	defer c.show.stop()
+	var last waiting
+	c.round(ctx, func(yield func(*task) bool) {
+		for t := range tasks {
+			if t.err == nil && c.o.last.Match(t.rel) {
+				if t.err = last.add(t); t.err == nil {
+					continue
+				}
+			}
+			if !yield(t) {
+				return
+			}
 		}
-	}
-	var workers errgroup.Group
-	workers.SetLimit(files)
-	for _, t := range tasks {
-		workers.Go(func() error {
-			c.report(t, c.one(ctx, u, t))
-			return nil
+	})
+	c.round(ctx, c.released(&last))
+	return nil
+}
+
+// round uploads tasks until there are no more.
+func (c *copying) round(ctx context.Context, tasks iter.Seq[*task]) {
+	s := newSchedule(c.isLarge)
+	var workers sync.WaitGroup
+	for range c.workers {
+		workers.Go(func() {
+			for t := s.take(); t != nil; t = s.take() {
+				c.report(t, c.one(ctx, t))
+				s.done(t)
+			}
 		})
 	}
-	return workers.Wait()
+	for t := range tasks {
+		if t.found && c.halt.Load() {
+			break
+		}
+		c.show.found(t)
+		s.add(t)
+	}
+	c.short = c.short || !c.known && ctx.Err() != nil
+	c.show.foundAll()
+	s.end()
+	workers.Wait()
 }
 
 // one uploads one source.
-func (c *copying) one(ctx context.Context, u *upload.Uploader, t *task) *upload.Result {
-	if ctx.Err() != nil {
+func (c *copying) one(ctx context.Context, t *task) *upload.Result {
+	switch {
+	case t.err != nil:
+		c.show.left(t)
+		return c.unsent(t, t.err)
+	case ctx.Err() != nil:
+		c.show.left(t)
 		return c.unsent(t, context.Cause(ctx))
+	case c.halt.Load():
+		c.show.left(t)
+		return c.passed(t, "--fail-fast: another file failed before it was begun")
 	}
 	source, err := t.open(ctx, c.stdin)
 	if err != nil {
+		c.show.left(t)
 		return c.unsent(t, causeOf(ctx, err))
 	}
 	defer source.Close()
-	return u.Upload(ctx, &upload.Job{Source: source, Bucket: c.o.bucket, Key: t.key, Properties: t.properties})
+	return c.uploader.Upload(ctx, &upload.Job{Source: source, Bucket: c.o.bucket, Key: t.key, Properties: t.properties})
 }
 
 // causeOf returns the signal that made a call fail, if one did.
@@ -165,25 +255,36 @@ func causeOf(ctx context.Context, err error) error {
 // unsent is the result of a source that was not begun.
 func (c *copying) unsent(t *task, err error) *upload.Result {
 	r := &upload.Result{Job: &upload.Job{Bucket: c.o.bucket, Key: t.key}, Status: upload.Failed, Size: -1, Err: err}
-	if !t.isStream() {
+	if !t.standsForMany() && !t.isStream() {
 		r.Size = t.info.Size()
 	}
 	return r
 }
 
-// noted tells a note of the engine's.
-func (c *copying) noted(tasks []*task, e upload.Event) {
-	if len(tasks) == 1 {
-		c.out.talk("note: %s", e.Text)
-		return
-	}
-	c.out.talk("note: %s: %s", e.Job.Source.Name(), e.Text)
+// passed is the result of a source that is left out for a reason of the run's own.
+func (c *copying) passed(t *task, why string) *upload.Result {
+	t.why = why
+	r := c.unsent(t, nil)
+	r.Status = upload.Skipped
+	return r
 }
 
-// report tells what came of a source.
+// noted tells a note of the engine's.
+func (c *copying) noted(e upload.Event) {
+	switch {
+	case !c.several:
+		c.out.talk("note: %s", e.Text)
+	case c.mayTell(e.Text, "more files: "+e.Text):
+		c.out.talk("note: %s: %s", e.Job.Source.Name(), e.Text)
+	}
+}
+
+// report tells what came of a source. Many goroutines may call it at once.
 func (c *copying) report(t *task, r *upload.Result) {
 	p := c.judge(r)
+	left := r.Status == upload.Skipped && r.Found == nil
 	c.mu.Lock()
+	c.seen++
 	switch {
 	case r.Status == upload.WouldUpload:
 		c.summary.WouldUpload++
@@ -193,7 +294,7 @@ func (c *copying) report(t *task, r *upload.Result) {
 	default:
 		c.summary.Failed++
 	}
-	if r.Err == nil {
+	if r.Err == nil && !left {
 		c.done++
 	}
 	c.summary.BytesSent += r.BytesSent
@@ -208,16 +309,35 @@ func (c *copying) report(t *task, r *upload.Result) {
 		c.cut++
 		c.kept = c.kept || r.Resumable
 	}
+	if isStored(r) && !hasSum(r) {
+		c.unnamed++
+	}
 	c.mu.Unlock()
+	if r.Err != nil && c.o.failFast {
+		c.halt.Store(true)
+	}
 
-	switch {
-	case c.o.json:
-		c.out.result(jsonLine(newFileLine(t, r, p)))
-	case r.Err == nil && !c.o.quiet:
+	if hasSum(r) && c.records.sums != nil {
+		c.records.sums.line(sumLine(r.MD5, c.o.sumName(r.Job.Key)))
+	}
+	if c.o.json || c.records.report != nil {
+		c.line(jsonLine(newFileLine(t, r, p)))
+	}
+	if !c.o.json && r.Err == nil && !c.o.quiet {
 		c.out.result(resultLine(t, r))
 	}
-	if p != nil && !(interrupted && len(c.o.sources) > 1) {
+	if p != nil && !(interrupted && c.several) {
 		c.complain(t, r, p)
+	}
+}
+
+// line writes a line of JSON to where such lines are wanted.
+func (c *copying) line(text string) {
+	if c.o.json {
+		c.out.result(text)
+	}
+	if c.records.report != nil {
+		c.records.report.line(text)
 	}
 }
 
@@ -256,29 +376,47 @@ func (c *copying) refuse(tasks []*task, err error) {
 	c.out.complain("%s", sentence(p.why, p.hint))
 	c.summary.Failed = len(tasks)
 	c.exits[p.exit], c.first = len(tasks), p.exit
-	if c.o.json {
-		for _, t := range tasks {
-			c.out.result(jsonLine(newFileLine(t, c.unsent(t, err), &p)))
-		}
+	for _, t := range tasks {
+		c.line(jsonLine(newFileLine(t, c.unsent(t, err), &p)))
 	}
 }
 
 // finish sums up and returns the exit code.
 func (c *copying) finish(ctx context.Context) int {
-	if c.cut > 0 && len(c.o.sources) > 1 {
+	if _, isCut := c.isCut(ctx); isCut && c.several {
 		f := c.facts
 		f.resumable = c.kept
-		c.out.complain("interrupted: %d of %s are stored; %s", c.done-c.summary.Skipped, plural(len(c.o.sources), "file"), goOn(f))
+		stored := plural(c.stored(), "file")
+		if c.known {
+			stored = fmt.Sprintf("%d of %s", c.stored(), plural(c.seen, "file"))
+		}
+		c.out.complain("interrupted: %s are stored; %s", stored, goOn(f))
 	}
 	code := c.exit(ctx)
-	if c.o.json {
-		c.summary.V, c.summary.Type = schema, "summary"
-		c.summary.Notes = c.notes
-		c.summary.DurationMS, c.summary.Exit = time.Since(c.start).Milliseconds(), code
-		c.out.result(jsonLine(c.summary))
+	if code == exitOK && c.seen == 0 && !c.o.upload.AllowEmpty {
+		code = exitNotFound
+		c.out.complain("nothing to upload: no file was found, or none is selected; check the path and the patterns, or --allow-empty")
 	}
+	if c.halt.Load() {
+		c.out.complain("--fail-fast: a file failed, and nothing more was begun")
+	}
+	c.tellMore()
+	if c.unnamed > 0 && c.records.sums != nil {
+		c.note(fmt.Sprintf("%s in place are not in --sums: their MD5 is not known", plural(c.unnamed, "object")))
+	}
+	c.summary.V, c.summary.Type = schema, "summary"
+	c.summary.Notes = c.notes
+	c.summary.DurationMS, c.summary.Exit = time.Since(c.start).Milliseconds(), code
+	c.line(jsonLine(c.summary))
+	if c.several && !c.o.json && (c.uploader != nil || c.o.dryRun) {
+		c.out.talk("%s", c.summary.words())
+	}
+	problems := c.records.end()
 	if err := c.out.failed; err != nil {
-		c.out.complain("write the results to stdout: %s", rootCause(err))
+		problems = append(problems, "write the results to stdout: "+rootCause(err))
+	}
+	for _, problem := range problems {
+		c.out.complain("%s", problem)
 		if code == exitOK {
 			code = exitFailed
 		}
@@ -286,11 +424,22 @@ func (c *copying) finish(ctx context.Context) int {
 	return code
 }
 
+// stored counts the objects that are in place.
+func (c *copying) stored() int {
+	return c.summary.Uploaded + c.summary.Unchanged + c.summary.Updated
+}
+
+// isCut says whether a signal ended the run before it was done, and which.
+func (c *copying) isCut(ctx context.Context) (stop stopped, isCut bool) {
+	isCut = (c.cut > 0 || c.short) && errors.As(context.Cause(ctx), &stop)
+	return stop, isCut
+}
+
 // exit returns the exit code for what became of all files.
 func (c *copying) exit(ctx context.Context) int {
-	var stop stopped
+	stop, isCut := c.isCut(ctx)
 	switch {
-	case c.cut > 0 && errors.As(context.Cause(ctx), &stop):
+	case isCut:
 		return stop.code()
 	case len(c.exits) == 0:
 		return exitOK

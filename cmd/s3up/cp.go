@@ -25,6 +25,9 @@ type cpOptions struct {
 	requireMD5 bool
 	lock       string // a file that only one run may hold; "": none
 
+	choice
+	report, sums string // files; "": none
+
 	dryRun   bool
 	progress string // auto, bar, lines, none
 }
@@ -78,6 +81,9 @@ func newCpOptions(v *values) (cpOptions, error) {
 		noGuess:    c.Bool("no-guess-mime-type"),
 		requireMD5: c.Bool("require-md5"),
 		lock:       v.text("lock", "the name of a file"),
+		choice:     v.choose(),
+		report:     v.text("report", "the name of a file"),
+		sums:       v.text("sums", "the name of a file"),
 		dryRun:     c.Bool("dry-run"),
 		progress:   v.choice("progress", "auto", "bar", "lines", "none"),
 	}
@@ -93,6 +99,9 @@ func newCpOptions(v *values) (cpOptions, error) {
 	if err := o.arguments(c.Args().Slice()); err != nil {
 		return o, err
 	}
+	if err := o.checkRecords(); err != nil {
+		return o, err
+	}
 	return o, o.checkConditions()
 }
 
@@ -103,7 +112,7 @@ func (o *cpOptions) arguments(words []string) error {
 		return usagef(usage, "nothing to upload")
 	}
 	o.sources, o.destination = words[:len(words)-1], words[len(words)-1]
-	if len(o.sources) == 0 {
+	if len(o.sources) == 0 && o.filesFrom == "" {
 		if isURL(o.destination) {
 			return usagef("type: s3up cp FILE "+shellWord(o.destination), "no file to upload to %s", o.destination)
 		}
@@ -123,7 +132,13 @@ func (o *cpOptions) arguments(words []string) error {
 		if o.key == "" && !strings.HasSuffix(o.destination, "/") {
 			o.destination += "/"
 		}
+		if o.filesFrom != "" && len(o.sources) > 1 {
+			return usagef("name all files in the list", "beside %s there may be one directory", o.listFlagName())
+		}
 		return nil
+	}
+	if o.filesFrom != "" {
+		return usagef("end it in a slash: "+shellWord(o.destination+"/"), "%s needs a destination that ends in a slash", o.listFlagName())
 	}
 	if len(o.sources) > 1 {
 		words := append([]string{"s3up", "cp"}, o.sources...)

@@ -3,26 +3,30 @@ package main
 import (
 	"context"
 	"fmt"
+	"iter"
 
 	"s3up/internal/upload"
 )
 
 // rehearse tells what would be uploaded. Nothing is sent and no stream is opened,
 // neither a store nor credentials are needed.
-func (c *copying) rehearse(ctx context.Context, tasks []*task) error {
+func (c *copying) rehearse(ctx context.Context, tasks iter.Seq[*task]) error {
 	options := c.o.upload
 	options.ServerMD5, options.CopyConditions = true, true // whether the store does is not asked
 	u, err := upload.New(nil, options)
 	if err != nil {
 		return err
 	}
-	for _, t := range tasks {
+	for t := range tasks {
 		c.report(t, c.rehearseOne(ctx, u, t))
 	}
 	return nil
 }
 
 func (c *copying) rehearseOne(ctx context.Context, u *upload.Uploader, t *task) *upload.Result {
+	if t.err != nil {
+		return c.unsent(t, t.err)
+	}
 	source := upload.NewStream(t.name(), nil)
 	if !t.isStream() {
 		var err error

@@ -108,7 +108,7 @@ func explain(err error, f facts) problem {
 
 // inWords asks who may know an error, in turn.
 func inWords(err error, f facts) problem {
-	for _, know := range []func(error, facts) (problem, bool){aboutRun, aboutSetup, aboutConnection, aboutAnswer, aboutSource} {
+	for _, know := range []func(error, facts) (problem, bool){aboutRun, aboutSetup, aboutConnection, aboutAnswer, aboutTree, aboutSource} {
 		if p, ok := know(err, f); ok {
 			return p
 		}

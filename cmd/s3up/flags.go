@@ -14,9 +14,10 @@ import (
 )
 
 // Groups of flags, in the order in which help shows them.
-var flagGroups = []string{groupWhere, groupTLS, groupSent, groupResume, groupWhen, groupObject, groupAccess, groupETag, groupOutput}
+var flagGroups = []string{groupFiles, groupWhere, groupTLS, groupSent, groupResume, groupWhen, groupObject, groupAccess, groupETag, groupOutput}
 
 const (
+	groupFiles  = "Which files, and in what order"
 	groupWhere  = "Where"
 	groupTLS    = "TLS"
 	groupSent   = "How it is cut and sent"
@@ -72,7 +73,7 @@ func cpFlags() []cli.Flag {
 		toggleFlag(groupOutput, "dry-run", "tell what would be uploaded, in which parts and as what; nothing is\nsent, and neither a store nor credentials are needed"),
 		textFlag(groupOutput, "progress", "HOW", "bar, lines, none, or auto: bar on a terminal (default auto)"),
 	}
-	return slices.Concat(connectionFlags(), flags, accessFlags())
+	return slices.Concat(fromFlags(), chooseFlags(), connectionFlags(), flags, recordFlags(), accessFlags())
 }
 
 func textFlag(group, name, value, usage string) cli.Flag {

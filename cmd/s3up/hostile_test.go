@@ -43,9 +43,9 @@ func TestNothingHostileIsPrinted(t *testing.T) {
 		r := &upload.Result{Job: job, Status: upload.Uploaded, ETag: text, ETagKind: upload.ETagOpaque, Normalized: upload.Opaque, VersionID: name, Notes: []string{name}}
 		o := cpOptions{connection: connection{verbose: true}, sources: []string{name}}
 		l := &link{program: &program{}, out: out, facts: facts{bucket: "b", again: shellLine([]string{"s3up", "cp", name, "s3://b/" + name})}}
-		c := &copying{link: l, exits: map[int]int{}, o: o}
+		c := &copying{link: l, exits: map[int]int{}, alike: map[string]*alike{}, o: o, several: true}
 		c.report(source, r)
-		c.noted([]*task{source, source}, upload.Event{Job: job, Text: name})
+		c.noted(upload.Event{Job: job, Text: name})
 		for _, err := range []error{
 			answer("PutObject", 400, text, text), answer("PutObject", 403, "AccessDenied", text), answer("PutObject", 501, "NotImplemented", text),
 			call("PutObject", 0, &store.GaveUp{Host: name, Last: errors.New(text)}), call("PutObject", 200, errors.New(text)), errors.New(text),

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/term"
 
@@ -82,6 +84,36 @@ func resultLine(t *task, r *upload.Result) string {
 		line += fmt.Sprintf(", %s aborted", plural(r.UploadsAborted, "stale upload"))
 	}
 	return oneLine(line + "  " + etagWords(r))
+}
+
+// words tell of a run of several files.
+func (s *summaryLine) words() string {
+	var counts []string
+	for _, count := range []struct {
+		n    int
+		what string
+	}{
+		{s.WouldUpload, "would be uploaded"}, {s.Uploaded, "uploaded"}, {s.Updated, "updated"}, {s.Unchanged, "unchanged"},
+		{s.Skipped, "skipped"}, {s.Failed, "failed"},
+	} {
+		if count.n > 0 {
+			counts = append(counts, fmt.Sprintf("%d %s", count.n, count.what))
+		}
+	}
+	files := s.WouldUpload + s.Uploaded + s.Updated + s.Unchanged + s.Skipped + s.Failed
+	line := plural(files, "file")
+	if len(counts) > 0 {
+		line += ": " + strings.Join(counts, ", ")
+	}
+	if s.WouldUpload > 0 {
+		return line + "; " + byteSize(s.Bytes)
+	}
+	took := time.Duration(s.DurationMS) * time.Millisecond
+	line += fmt.Sprintf("; %s, %s sent in %s", byteSize(s.Bytes), byteSize(s.BytesSent), span(took))
+	if s.DurationMS > 0 && s.BytesSent > 0 {
+		line += ", " + rateText(float64(s.BytesSent)/took.Seconds())
+	}
+	return line
 }
 
 // etagWords says what the object's ETag is: its MD5, and how it came to that, or

@@ -9,15 +9,19 @@ import (
 	"s3up/internal/upload"
 )
 
-// A progress shows how far the uploads are. event may be called from many
-// goroutines at once, stop when all have ended.
+// A progress shows how far the uploads are. All but stop may be called from many
+// goroutines at once; stop, when all have ended.
 type progress interface {
+	found(*task) // a file that is to be uploaded
+	foundAll()   // there are no more, for now
+	left(*task)  // a file that was found, and whose upload will not begin
 	event(upload.Event)
 	stop()
 }
 
 // newProgress returns the progress that was asked for, or that suits stderr.
-func newProgress(o cpOptions, out *output, tasks []*task) progress {
+// several says that it may be of more than one file.
+func newProgress(o cpOptions, out *output, several bool) progress {
 	how := o.progress
 	terminal := term.IsTerminal(int(out.stderr.Fd())) && os.Getenv("TERM") != "dumb"
 	switch {
@@ -30,17 +34,24 @@ func newProgress(o cpOptions, out *output, tasks []*task) progress {
 	}
 	switch how {
 	case "bar":
-		return newBars(out, tasks)
+		return newBars(out, several)
 	case "lines":
-		return &progressLines{out: out, files: make(map[*upload.Job]*position)}
+		return &progressLines{out: out, several: several, files: make(map[*upload.Job]*position)}
 	}
 	return silence{}
 }
 
 type silence struct{}
 
+func (silence) found(*task)        {}
+func (silence) foundAll()          {}
+func (silence) left(*task)         {}
 func (silence) event(upload.Event) {}
 func (silence) stop()              {}
+
+// minShown is the size of a file that is worth a bar, or lines, of its own when it
+// is one of several.
+const minShown = upload.MiB
 
 // A position is how far one upload is.
 type position struct {
@@ -90,7 +101,8 @@ func (p *position) percent() int64 {
 // progressLines tells of each quarter of a file, or of each doubling of a
 // stream, and of what comes after the bytes.
 type progressLines struct {
-	out *output
+	out     *output
+	several bool
 
 	mu    sync.Mutex
 	files map[*upload.Job]*position
@@ -102,8 +114,14 @@ const firstMark = 64 * upload.MiB
 func (l *progressLines) event(e upload.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if e.Kind != upload.Started && l.files[e.Job] == nil {
+		return
+	}
 	switch e.Kind {
 	case upload.Started:
+		if l.several && e.Size >= 0 && e.Size < minShown {
+			return
+		}
 		p := startPosition(e)
 		l.files[e.Job] = p
 		if p.size < 0 {
@@ -147,4 +165,7 @@ func (l *progressLines) moved(p *position) {
 	}
 }
 
-func (l *progressLines) stop() {}
+func (l *progressLines) found(*task) {}
+func (l *progressLines) foundAll()   {}
+func (l *progressLines) left(*task)  {}
+func (l *progressLines) stop()       {}

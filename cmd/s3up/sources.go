@@ -18,12 +18,24 @@ const stdinName = "-"
 
 // A task is a source and where it goes.
 type task struct {
-	source     string // as it was typed
+	source     string // as it was typed, or to open it by
+	rel        string // what patterns match: the path below the folder, or the base name
 	key        string
 	properties upload.Properties
 	info       fs.FileInfo // nil for stdin
 	more       bool        // a regular file that has bytes though its size is 0, as those in /proc do
+
+	found bool   // by a walk or in a list, and not named by itself
+	err   error  // why it cannot be uploaded
+	why   string // it goes up, or does not; may be empty
+
+	// A source that stands for many: its key is the prefix of theirs.
+	folder *folder
+	list   *os.File // of names
 }
+
+// standsForMany says whether the files of the source are still to be found.
+func (t *task) standsForMany() bool { return t.folder != nil || t.list != nil }
 
 // name is the source as messages name it.
 func (t *task) name() string {
@@ -41,14 +53,30 @@ func (t *task) open(ctx context.Context, stdin *os.File) (*upload.Source, error)
 	if t.source == stdinName {
 		return upload.NewStream(t.name(), stdin), nil
 	}
+	if t.found {
+		if err := t.stillThere(); err != nil {
+			return nil, err
+		}
+	}
 	return upload.Open(ctx, t.source)
 }
 
 // tasks finds out what is to be done. The error is one of usage.
 func (o *cpOptions) tasks() ([]*task, error) {
+	if o.filesFrom != "" {
+		return o.listed()
+	}
 	var tasks []*task
 	bySource := make(map[string]string)
 	for _, source := range o.sources {
+		f, err := o.folderOf(source)
+		if err != nil {
+			return nil, err
+		}
+		if f != nil {
+			tasks = append(tasks, &task{source: source, key: o.key, folder: f})
+			continue
+		}
 		t := &task{source: source, key: o.key}
 		if o.takesNames() {
 			if isDescriptor(source) {
@@ -60,18 +88,31 @@ func (o *cpOptions) tasks() ([]*task, error) {
 				return nil, usagef("", "%q: %s", clip(scheme+o.bucket+"/"+t.key), why)
 			}
 		}
+		if t.rel = below(t.key); !o.selected.Takes(t.rel) {
+			continue
+		}
 		if other, ok := bySource[t.key]; ok {
 			return nil, usagef("upload them one by one, each to a key of its own",
 				"%s and %s would both become s3://%s/%s", other, source, o.bucket, t.key)
 		}
 		bySource[t.key] = source
-		var err error
 		if t.properties, err = o.propertiesOf(t.key); err != nil {
 			return nil, err
 		}
 		tasks = append(tasks, t)
 	}
-	return tasks, nil
+	return tasks, o.checkFolders(tasks)
+}
+
+// listed is what a list of names makes of the command line: one source, which is the
+// list.
+func (o *cpOptions) listed() ([]*task, error) {
+	if len(o.sources) == 1 {
+		if info, err := os.Stat(o.sources[0]); err != nil || !info.IsDir() {
+			return nil, usagef("leave it out, or name it in the list", "%s is no directory for the names of %s to be in", o.sources[0], o.listFlagName())
+		}
+	}
+	return []*task{{source: o.filesFrom, key: o.key, list: os.Stdin}}, nil
 }
 
 // isDescriptor says whether a source is an open file of the process, whose name
@@ -86,14 +127,16 @@ func (t *task) check(others []*task) error {
 	if t.source == stdinName {
 		return nil
 	}
+	if t.list != nil {
+		return t.openList()
+	}
 	var err error
 	if t.info, err = os.Stat(t.source); err != nil {
 		return err
 	}
 	switch mode := t.info.Mode(); {
 	case mode.IsDir():
-		return usagef("name its files, as in "+shellWord(filepath.Clean(t.source))+"/*",
-			"is a directory: %s; cp uploads files and streams only", t.source)
+		return tree.ErrFolder // since the command line was read
 	case mode&fs.ModeSocket != 0:
 		return usagef("", "is a socket: %s; cp uploads files and streams only", t.source)
 	case mode.IsRegular():
@@ -119,7 +162,13 @@ func (t *task) check(others []*task) error {
 func (o *cpOptions) checkAll(tasks []*task) (wrong map[int]error, err error) {
 	wrong = make(map[int]error)
 	for i, t := range tasks {
-		if err := t.check(tasks[:i]); err != nil {
+		err := error(nil)
+		if t.folder != nil {
+			err = o.checkFolder(t.folder)
+		} else {
+			err = t.check(tasks[:i])
+		}
+		if err != nil {
 			var usage *usageError
 			if errors.As(err, &usage) {
 				return nil, err
@@ -127,7 +176,7 @@ func (o *cpOptions) checkAll(tasks []*task) (wrong map[int]error, err error) {
 			wrong[i] = err
 			continue
 		}
-		if part := o.upload.PartSize; t.isStream() && part > upload.DefaultPartSize && 2*part > o.upload.MaxMemory {
+		if part := o.upload.PartSize; !t.standsForMany() && t.isStream() && part > upload.DefaultPartSize && 2*part > o.upload.MaxMemory {
 			return nil, usagef(fmt.Sprintf("--max-memory %s allows it", unspaced(2*part)),
 				"--part-size %s: a stream (%s) needs two parts in memory, and may take %s",
 				unspaced(part), t.name(), unspaced(o.upload.MaxMemory))
