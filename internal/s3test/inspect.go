@@ -220,6 +220,27 @@ type Part struct {
 	LastModified time.Time
 }
 
+// Begin begins an upload as if a client had at that time, with parts of these
+// sizes and zeros for bytes, and returns its id. It panics if the bucket does not
+// exist.
+func (s *Server) Begin(bucket, key string, at time.Time, sizes ...int64) string {
+	u := &upload{props: props{class: "STANDARD", header: http.Header{}}, key: key, initiated: at, parts: map[int]*part{}}
+	for i, size := range sizes {
+		seg := &segment{size: size, data: make([]byte, size)}
+		seg.md5 = md5.Sum(seg.data)
+		u.parts[i+1] = &part{number: i + 1, seg: seg, etag: hex.EncodeToString(seg.md5[:]), modified: at}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.buckets[bucket]
+	if b == nil {
+		panic("s3test: no bucket " + bucket)
+	}
+	u.id = s.uploadID(at)
+	b.uploads[u.id], b.begun = u, true
+	return u.id
+}
+
 // Uploads are the unfinished uploads of a bucket, by key and then by age, the
 // oldest first.
 func (s *Server) Uploads(bucket string) []Upload {

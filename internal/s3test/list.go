@@ -190,9 +190,18 @@ func listObjectVersions(c *call) (*answer, error) {
 type uploadXML struct {
 	Key          text
 	UploadID     string `xml:"UploadId"`
+	Initiator    ownerXML
 	StorageClass string
 	Initiated    string `xml:",omitempty"`
 }
+
+type ownerXML struct {
+	ID          string
+	DisplayName string
+}
+
+// initiator is who begins all uploads.
+var initiator = ownerXML{ownerID, "s3test"}
 
 type listUploadsXML struct {
 	XMLName            xml.Name `xml:"ListMultipartUploadsResult"`
@@ -252,7 +261,7 @@ func listMultipartUploads(c *call) (*answer, error) {
 				x.IsTruncated = true
 				break
 			}
-			x.Uploads = append(x.Uploads, uploadXML{c.text(u.key), u.id, u.class, c.initiated(u)})
+			x.Uploads = append(x.Uploads, uploadXML{c.text(u.key), u.id, initiator, u.class, c.initiated(u)})
 			if !c.q.ListUploadsStuck {
 				key := c.text(u.key)
 				x.NextKeyMarker, x.NextUploadIDMarker = &key, u.id
@@ -311,6 +320,7 @@ type listPartsXML struct {
 	Bucket               string
 	Key                  text
 	UploadID             string `xml:"UploadId"`
+	Initiator            ownerXML
 	StorageClass         string
 	PartNumberMarker     int
 	NextPartNumberMarker int
@@ -333,7 +343,7 @@ func listParts(c *call) (*answer, error) {
 	if c.q.ListPartsStuck {
 		marker = 0
 	}
-	x := &listPartsXML{Bucket: c.bucket, Key: literal(c.key), UploadID: c.upload, PartNumberMarker: marker, MaxParts: limit}
+	x := &listPartsXML{Bucket: c.bucket, Key: literal(c.key), UploadID: c.upload, Initiator: initiator, PartNumberMarker: marker, MaxParts: limit}
 	a := ok(x)
 	return a, c.locked(func() error {
 		b, u, err := c.open()

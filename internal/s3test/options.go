@@ -149,6 +149,7 @@ type Quirks struct {
 	ChunkedRefused             bool // aws-chunked is XAmzContentSHA256Mismatch: Ceph 16
 	HeadIgnoresPartNumber      bool // Ceph 16, gofakes3, s3rver
 	TagsOnCreateLost           bool // Ceph 16
+	MetadataEncoded            bool // metadata that is not ASCII is read as RFC 2047 has it: Amazon, MinIO
 	PutIgnoresConditions       bool // s3rver
 	PutIfMatchUnquoted         bool // a quoted If-Match never matches: Ceph 16
 	PartChecksumsNotOnComplete bool // checksums of parts are not required in Complete: gofakes3, Ceph

@@ -26,6 +26,7 @@ type Object struct {
 	Key      string
 	Size     int64
 	ETag     string // without quotes
+	Class    string // "" where the store does not tell
 	Modified time.Time
 }
 
@@ -137,7 +138,7 @@ func (l *listing) object(out *s3.ListObjectsV2Output, row *types.Object) (*Objec
 		return nil, l.wrong("the object %.100q has less than no bytes", key)
 	}
 	l.last = key
-	return &Object{Key: key, Size: aws.ToInt64(row.Size), ETag: etag.Trim(aws.ToString(row.ETag)), Modified: aws.ToTime(row.LastModified)}, nil
+	return &Object{Key: key, Size: aws.ToInt64(row.Size), ETag: etag.Trim(aws.ToString(row.ETag)), Class: string(row.StorageClass), Modified: aws.ToTime(row.LastModified)}, nil
 }
 
 func (l *listing) wrong(format string, args ...any) error {

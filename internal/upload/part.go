@@ -60,6 +60,8 @@ type transfer struct {
 	copied    bool         // the copy onto the key was answered: a later run does not know the object as its own
 	partTags  string       // the composite of the ETags that the store gave the parts
 
+	existing *existing // the object was there already, and there is no source; nil: it is uploaded
+
 	looked   bool                 // the first look at the key, for a condition, got an answer
 	first    *s3.HeadObjectOutput // what it saw; nil: nothing
 	own      string               // the ETag of what was stored and is to be stored again

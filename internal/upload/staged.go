@@ -184,8 +184,10 @@ func (t *transfer) staged(ctx context.Context, out *s3.HeadObjectOutput) error {
 	}
 	defer t.unstage(ctx, key, "")
 	var staged *s3.HeadObjectOutput
+	var made answer
 	for try := 1; ; try++ {
-		made, err := t.copy(ctx, there)
+		var err error
+		made, err = t.copy(ctx, there)
 		if err == nil {
 			staged, err = t.headOf(ctx, key)
 		}
@@ -196,7 +198,7 @@ func (t *transfer) staged(ctx context.Context, out *s3.HeadObjectOutput) error {
 			return t.afterCopy(ctx, out, StagedCopy, err)
 		}
 	}
-	if t.judge(staged, answer{}) != isMD5 {
+	if t.judge(staged, made) != isMD5 {
 		t.kept(StagedCopy)
 		t.compare(out)
 		return nil
