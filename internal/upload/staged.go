@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
-	"regexp"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -230,9 +229,3 @@ func (t *transfer) staged(ctx context.Context, out *s3.HeadObjectOutput) error {
 		}
 	}
 }
-
-var stagingName = regexp.MustCompile(`(^|/)\.s3up-[0-9a-f]{16}-[0-9a-f]{16}$`)
-
-// IsStagingKey says whether a key looks like one that an upload under way keeps a
-// staged copy under.
-func IsStagingKey(key string) bool { return stagingName.MatchString(key) }
