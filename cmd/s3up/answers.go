@@ -59,6 +59,7 @@ var permissions = map[string]string{
 	"ListParts":               "s3:ListMultipartUploadParts",
 	"ListMultipartUploads":    "s3:ListBucketMultipartUploads",
 	"DeleteObject":            "s3:DeleteObject",
+	"DeleteObjects":           "s3:DeleteObject",
 	"ListObjectsV2":           "s3:ListBucket",
 	"GetObjectAcl":            "s3:GetObjectAcl",
 }

@@ -52,6 +52,29 @@ A slash at the end of the destination, or a bucket alone, takes the base name of
 is taken as it is typed: nothing in it is unescaped.
 `
 
+const syncHelp = `s3up sync: make a prefix what a folder is
+
+Usage:
+  s3up sync [FLAG]... DIR s3://BUCKET/PREFIX/
+
+Examples:
+  s3up sync dist s3://site/                          uploads what differs, by content
+  s3up sync --dry-run --delete dist s3://site/       what would happen
+  s3up sync --delete --last index.html dist s3://site/
+  s3up sync --lock /run/lock/photos -q photos s3://vault/photos/
+  s3up sync --shard auto /data s3://lake/data/       a task of an array job, see docs/scale.md
+
+The prefix is listed once. A file is unchanged if the object has its size and the ETag is the MD5 of
+its bytes, or what parts of them make; the size of these is asked for where the listing cannot tell.
+Where ETags are no MD5s (encryption with KMS or one's own key), the store's checksum or the MD5 in the
+metadata tells; where there is none, size and time do, with a note. Times alone decide nothing.
+Content alone is compared: other properties of what is unchanged stay as they are.
+What --exclude or --include leaves out is neither uploaded nor deleted. Objects that stand for folders
+in consoles (empty, with a slash at the end) are not deleted, nor are s3up's own staged copies.
+Hashes are remembered in $XDG_CACHE_HOME/s3up/hashes, else below ~/.cache; a file that was written to
+within two seconds before it was read is read again. It may be deleted at any time.
+`
+
 const exitCodes = `
 Exit codes:
     0  stored and verified, or nothing to do
