@@ -12,7 +12,7 @@ import (
 // shardFlags divide a tree among several machines.
 func shardFlags() []cli.Flag {
 	return []cli.Flag{
-		textFlag(groupFiles, "shard", "I/N", "only share I of N, from 0/N to N-1/N, by a hash of the key; auto is the\nindex of an array job of Kubernetes, AWS Batch or Slurm"),
+		textFlag(groupFiles, "shard", "I/N", "share I of N, from 0/N to N-1/N, by a hash of the key; auto is the\nindex of the task in an array job of Kubernetes, AWS Batch or Slurm"),
 		textFlag(groupFiles, "shards", "N", "how many there are, for --shard auto where the job does not tell"),
 	}
 }

@@ -312,6 +312,9 @@ func (s *syncing) same(t *task, d *tree.Decision) *upload.Result {
 		Job: &upload.Job{Bucket: s.o.bucket, Key: t.key}, Status: upload.Unchanged, Size: d.Object.Size,
 		MD5: d.MD5, ETag: d.Object.ETag, ETagKind: upload.ETagOpaque, Normalized: upload.Off,
 	}
+	if d.By == upload.ByTime {
+		r.MD5 = "" // nothing says that it is the object's
+	}
 	switch {
 	case d.MD5 != "" && d.MD5 == d.Object.ETag:
 		r.ETagKind, r.Normalized = upload.ETagMD5, upload.Already
