@@ -30,11 +30,11 @@ type copying struct {
 	uploader *upload.Uploader
 	workers  int // how many files are open at once
 	show     progress
-	halt     atomic.Bool // nothing more is begun
-	// stored is told of what is stored, and when its upload began; may be nil.
-	stored func(*task, *upload.Result, time.Time)
-	short  bool // a signal ended the search for files
+	halt     atomic.Pointer[halt] // nil: what comes is begun
+	short    bool                 // a signal ended the search for files
 
+	// stored is told of what is stored, and when its upload began; may be nil.
+	stored    func(*task, *upload.Result, time.Time)
 	elsewhere int // files that were found, of which nothing is told: they are of other shares, most often
 	refused   int // the exit code of something that was not done, though no file failed; 0: none
 
@@ -50,6 +50,10 @@ type copying struct {
 	kinds   []string // the keys of alike, in their order
 	unnamed int      // objects in place whose MD5 is not known
 }
+
+// A halt ends a run before all is begun: why, of each file that is known by then, and
+// a line about the run.
+type halt struct{ why, line string }
 
 // newCopying prepares a run. several says that more than one file may be uploaded.
 func (p *program) newCopying(o cpOptions, several bool) *copying {
@@ -216,7 +220,7 @@ func (c *copying) round(ctx context.Context, tasks iter.Seq[*task]) {
 		})
 	}
 	for t := range tasks {
-		if t.found && c.halt.Load() {
+		if t.found && c.halt.Load() != nil {
 			break
 		}
 		c.show.found(t)
@@ -237,9 +241,10 @@ func (c *copying) one(ctx context.Context, t *task) *upload.Result {
 	case ctx.Err() != nil:
 		c.show.left(t)
 		return c.unsent(t, context.Cause(ctx))
-	case c.halt.Load():
+	}
+	if h := c.halt.Load(); h != nil {
 		c.show.left(t)
-		return c.passed(t, "--fail-fast: another file failed before it was begun")
+		return c.passed(t, h.why)
 	}
 	if t.existing != nil {
 		c.show.left(t)
@@ -329,8 +334,13 @@ func (c *copying) report(t *task, r *upload.Result) {
 		c.unnamed++
 	}
 	c.mu.Unlock()
-	if r.Err != nil && c.o.failFast {
-		c.halt.Store(true)
+	switch {
+	case r.Err == nil || interrupted:
+	case c.o.failFast:
+		c.halt.CompareAndSwap(nil, &halt{"--fail-fast: another file failed before it was begun", "--fail-fast: a file failed, and nothing more was begun"})
+	case !c.known && concernsAll(r.Err):
+		c.halt.CompareAndSwap(nil, &halt{"another file failed before it was begun, for a reason that concerns all: " + p.why,
+			"nothing more was begun: all would fail so; " + goOn(c.facts)})
 	}
 
 	if hasSum(r) && c.records.sums != nil {
@@ -413,8 +423,8 @@ func (c *copying) finish(ctx context.Context) int {
 		code = exitNotFound
 		c.out.complain("nothing to upload: no file was found, or none is selected; check the path and the patterns, or --allow-empty")
 	}
-	if c.halt.Load() {
-		c.out.complain("--fail-fast: a file failed, and nothing more was begun")
+	if h := c.halt.Load(); h != nil {
+		c.out.complain("%s", h.line)
 	}
 	c.tellMore()
 	if c.unnamed > 0 && c.records.sums != nil {
