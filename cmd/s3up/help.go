@@ -14,7 +14,7 @@ failure and it goes on where it stopped.
 Examples:
   s3up cp db.dump s3://backups/db.dump
   pg_dump shop | s3up cp - s3://backups/shop.sql
-  s3up cp -r dist s3://site/
+  s3up sync --delete dist s3://site/
 
 Commands:
 `
@@ -92,7 +92,7 @@ Exit codes:
     3  some files are stored, some are not
     4  the object is not the bytes that were read
     5  temporary (network, 5xx, throttling): run it again, it goes on where it stopped
-    6  a condition did not hold, or somebody else wrote the key meanwhile
+    6  a condition did not hold, or somebody else wrote the key meanwhile; too much to delete
     7  credentials or permission
     8  not found: the source, the bucket, any file; or a stream that is empty or too short
    10  stored and intact, but its ETag is not its MD5 (--require-md5 only)
