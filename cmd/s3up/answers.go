@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/aws/smithy-go"
@@ -47,6 +48,20 @@ var answers = map[string]struct {
 	"XMinioStorageFull":             {exitFailed, "the store is full", "make room, and run it again"},
 }
 
+// common are the error codes of what one file cannot fail for alone.
+var common = []string{
+	"NoSuchBucket", "AllAccessDisabled", "AccountProblem", "InvalidAccessKeyId", "XAdminUserNotFound", "SignatureDoesNotMatch",
+	"InvalidToken", "ExpiredToken", "TokenRefreshRequired", "RequestTimeTooSkewed", "QuotaExceeded", "XMinioStorageFull",
+}
+
+// concernsAll says whether a file failed for a reason for which the others of the run
+// will fail too: a store that stays away, a bucket that is not there, credentials
+// that are worth nothing.
+func concernsAll(err error) bool {
+	var gaveUp *store.GaveUp
+	return errors.As(err, &gaveUp) || errors.Is(err, store.ErrNoCredentials) || slices.Contains(common, store.Code(err))
+}
+
 // permissions are what the calls need, as IAM names it.
 var permissions = map[string]string{
 	"PutObject":               "s3:PutObject",
@@ -59,6 +74,7 @@ var permissions = map[string]string{
 	"ListParts":               "s3:ListMultipartUploadParts",
 	"ListMultipartUploads":    "s3:ListBucketMultipartUploads",
 	"DeleteObject":            "s3:DeleteObject",
+	"DeleteObjects":           "s3:DeleteObject",
 	"ListObjectsV2":           "s3:ListBucket",
 	"GetObjectAcl":            "s3:GetObjectAcl",
 }

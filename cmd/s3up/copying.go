@@ -24,13 +24,19 @@ type copying struct {
 	o       cpOptions
 	several bool    // files may be uploaded: each note and line needs a name
 	known   bool    // all of them are, from the beginning
+	terse   bool    // there may be very many that are unchanged: no line for each
 	records records // on disk, of what became of it
 
 	uploader *upload.Uploader
 	workers  int // how many files are open at once
 	show     progress
-	halt     atomic.Bool // nothing more is begun
-	short    bool        // a signal ended the search for files
+	halt     atomic.Pointer[halt] // nil: what comes is begun
+	short    bool                 // a signal ended the search for files
+
+	// stored is told of what is stored, and when its upload began; may be nil.
+	stored    func(*task, *upload.Result, time.Time)
+	elsewhere int // files that were found, of which nothing is told: they are of other shares, most often
+	refused   int // the exit code of something that was not done, though no file failed; 0: none
 
 	mu      sync.Mutex
 	summary summaryLine
@@ -44,6 +50,10 @@ type copying struct {
 	kinds   []string // the keys of alike, in their order
 	unnamed int      // objects in place whose MD5 is not known
 }
+
+// A halt ends a run before all is begun: why, of each file that is known by then, and
+// a line about the run.
+type halt struct{ why, line string }
 
 // newCopying prepares a run. several says that more than one file may be uploaded.
 func (p *program) newCopying(o cpOptions, several bool) *copying {
@@ -70,6 +80,19 @@ func (p *program) cp(o cpOptions) (int, error) {
 	known := !slices.ContainsFunc(tasks, (*task).standsForMany)
 	c := p.newCopying(o, len(tasks) > 1 || !known)
 	c.known = known
+	unlock := func() {}
+	if !o.dryRun {
+		unlock, err = lock(o.lock)
+	}
+	var usage *usageError
+	switch {
+	case errors.As(err, &usage):
+		return 0, err
+	case err != nil: // before anything of the run that holds it is touched
+		c.refuse(tasks, err)
+		return c.finish(context.Background()), nil
+	}
+	defer unlock()
 	if c.records, err = openRecords(o.report, o.sums); err != nil {
 		return 0, err
 	}
@@ -91,16 +114,6 @@ func (p *program) cp(o cpOptions) (int, error) {
 		}
 		return c.finish(ctx), nil
 	}
-	unlock, err := lock(o.lock)
-	if err != nil {
-		var wrong *usageError
-		if errors.As(err, &wrong) {
-			return 0, err
-		}
-		c.refuse(tasks, err)
-		return c.finish(context.Background()), nil
-	}
-	defer unlock()
 	ctx, release := onSignals(context.Background(), c.told, os.Exit)
 	defer release()
 	if err := c.upload(ctx, tasks); err != nil {
@@ -207,7 +220,7 @@ func (c *copying) round(ctx context.Context, tasks iter.Seq[*task]) {
 		})
 	}
 	for t := range tasks {
-		if t.found && c.halt.Load() {
+		if t.found && c.halt.Load() != nil {
 			break
 		}
 		c.show.found(t)
@@ -228,17 +241,27 @@ func (c *copying) one(ctx context.Context, t *task) *upload.Result {
 	case ctx.Err() != nil:
 		c.show.left(t)
 		return c.unsent(t, context.Cause(ctx))
-	case c.halt.Load():
-		c.show.left(t)
-		return c.passed(t, "--fail-fast: another file failed before it was begun")
 	}
+	if h := c.halt.Load(); h != nil {
+		c.show.left(t)
+		return c.passed(t, h.why)
+	}
+	if t.existing != nil {
+		c.show.left(t)
+		return c.normalizeExisting(ctx, t)
+	}
+	at := time.Now()
 	source, err := t.open(ctx, c.stdin)
 	if err != nil {
 		c.show.left(t)
 		return c.unsent(t, causeOf(ctx, err))
 	}
 	defer source.Close()
-	return c.uploader.Upload(ctx, &upload.Job{Source: source, Bucket: c.o.bucket, Key: t.key, Properties: t.properties})
+	r := c.uploader.Upload(ctx, &upload.Job{Source: source, Bucket: c.o.bucket, Key: t.key, Properties: t.properties})
+	if c.stored != nil && r.Err == nil {
+		c.stored(t, r, at)
+	}
+	return r
 }
 
 // causeOf returns the signal that made a call fail, if one did.
@@ -286,6 +309,7 @@ func (c *copying) report(t *task, r *upload.Result) {
 	case r.Status == upload.WouldUpload:
 		c.summary.WouldUpload++
 		c.summary.Bytes += max(r.Size, 0)
+		c.summary.wouldSend += max(r.Size, 0)
 	case r.Err == nil:
 		c.summary.add(r)
 	default:
@@ -310,8 +334,13 @@ func (c *copying) report(t *task, r *upload.Result) {
 		c.unnamed++
 	}
 	c.mu.Unlock()
-	if r.Err != nil && c.o.failFast {
-		c.halt.Store(true)
+	switch {
+	case r.Err == nil || interrupted:
+	case c.o.failFast:
+		c.halt.CompareAndSwap(nil, &halt{"--fail-fast: another file failed before it was begun", "--fail-fast: a file failed, and nothing more was begun"})
+	case !c.known && concernsAll(r.Err):
+		c.halt.CompareAndSwap(nil, &halt{"another file failed before it was begun, for a reason that concerns all: " + p.why,
+			"nothing more was begun: all would fail so; " + goOn(c.facts)})
 	}
 
 	if hasSum(r) && c.records.sums != nil {
@@ -320,7 +349,7 @@ func (c *copying) report(t *task, r *upload.Result) {
 	if c.o.json || c.records.report != nil {
 		c.line(jsonLine(newFileLine(t, r, p)))
 	}
-	if !c.o.json && r.Err == nil && !c.o.quiet {
+	if !c.o.json && r.Err == nil && !c.o.quiet && !(c.terse && r.Status == upload.Unchanged) {
 		c.out.result(resultLine(t, r))
 	}
 	if p != nil && !(interrupted && c.several) {
@@ -383,19 +412,19 @@ func (c *copying) finish(ctx context.Context) int {
 	if _, isCut := c.isCut(ctx); isCut && c.several {
 		f := c.facts
 		f.resumable = c.kept
-		stored := plural(c.stored(), "file")
+		stored := plural(c.inPlace(), "file")
 		if c.known {
-			stored = fmt.Sprintf("%d of %s", c.stored(), plural(c.seen, "file"))
+			stored = fmt.Sprintf("%d of %s", c.inPlace(), plural(c.seen, "file"))
 		}
 		c.out.complain("interrupted: %s are stored; %s", stored, goOn(f))
 	}
 	code := c.exit(ctx)
-	if code == exitOK && c.seen == 0 && !c.o.upload.AllowEmpty {
+	if code == exitOK && c.seen+c.elsewhere == 0 && !c.o.upload.AllowEmpty {
 		code = exitNotFound
 		c.out.complain("nothing to upload: no file was found, or none is selected; check the path and the patterns, or --allow-empty")
 	}
-	if c.halt.Load() {
-		c.out.complain("--fail-fast: a file failed, and nothing more was begun")
+	if h := c.halt.Load(); h != nil {
+		c.out.complain("%s", h.line)
 	}
 	c.tellMore()
 	if c.unnamed > 0 && c.records.sums != nil {
@@ -405,7 +434,7 @@ func (c *copying) finish(ctx context.Context) int {
 	c.summary.Notes = c.notes
 	c.summary.DurationMS, c.summary.Exit = time.Since(c.start).Milliseconds(), code
 	c.line(jsonLine(c.summary))
-	if c.several && !c.o.json {
+	if c.several && !c.o.json && (c.uploader != nil || c.o.dryRun) {
 		c.out.talk("%s", c.summary.words())
 	}
 	problems := c.records.end()
@@ -421,8 +450,8 @@ func (c *copying) finish(ctx context.Context) int {
 	return code
 }
 
-// stored counts the objects that are in place.
-func (c *copying) stored() int {
+// inPlace counts the objects that are in place.
+func (c *copying) inPlace() int {
 	return c.summary.Uploaded + c.summary.Unchanged + c.summary.Updated
 }
 
@@ -438,6 +467,8 @@ func (c *copying) exit(ctx context.Context) int {
 	switch {
 	case isCut:
 		return stop.code()
+	case c.refused != 0 && c.summary.Failed == 0:
+		return c.refused
 	case len(c.exits) == 0:
 		return exitOK
 	case c.summary.Failed == 0:

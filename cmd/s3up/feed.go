@@ -48,13 +48,42 @@ func (o *cpOptions) folderOf(source string) (*folder, error) {
 		f = &folder{root: filepath.FromSlash(root), glob: glob}
 	}
 	if !o.takesNames() {
-		return nil, usagef("type: "+shellLine(append(append([]string{"s3up", "cp"}, o.sources...), o.destination+"/")),
-			"%s may be many files: they need a destination that ends in a slash", source)
+		return nil, usagef("end it in a slash: "+shellWord(o.destination+"/"), "%s may be many files: they need a destination that ends in a slash", source)
 	}
 	return f, nil
 }
 
-// check looks whether a folder can be read, or whether a pattern matches something.
+// checkFolders refuses sources of which it is seen without a walk that they have a
+// key in common: a folder that is named twice, and a file that stands in a folder
+// too. The error is one of usage.
+func (o *cpOptions) checkFolders(tasks []*task) error {
+	for i, t := range tasks {
+		if t.folder == nil || t.folder.glob != "" {
+			continue
+		}
+		folder, err := os.Stat(t.folder.root)
+		for _, other := range tasks {
+			if other.standsForMany() {
+				continue
+			}
+			twin := filepath.Join(t.source, other.rel)
+			if info, err := os.Stat(twin); err == nil && !info.IsDir() && o.selected.Takes(other.rel) {
+				return usagef("upload one of them to another prefix", "%s and %s would both become s3://%s/%s", other.source, twin, o.bucket, other.key)
+			}
+		}
+		for _, other := range tasks[:i] {
+			if other.folder == nil || other.folder.glob != "" {
+				continue
+			}
+			if info, again := os.Stat(other.folder.root); err == nil && again == nil && os.SameFile(folder, info) {
+				return usagef("name it once", "%s and %s are one directory", other.source, t.source)
+			}
+		}
+	}
+	return nil
+}
+
+// checkFolder looks whether a folder can be read, or whether a pattern matches something.
 func (o *cpOptions) checkFolder(f *folder) error {
 	if f.glob != "" {
 		for range o.walk(context.Background(), f, nil) {
@@ -64,11 +93,11 @@ func (o *cpOptions) checkFolder(f *folder) error {
 	}
 	dir, err := os.Open(f.root)
 	if err != nil {
-		return err
+		return &tree.FolderError{Err: err}
 	}
 	defer dir.Close()
-	if _, err := dir.Readdirnames(1); err != io.EOF {
-		return err
+	if _, err := dir.Readdirnames(1); err != nil && err != io.EOF {
+		return &tree.FolderError{Err: err}
 	}
 	return nil
 }
@@ -96,6 +125,10 @@ func (c *copying) files(ctx context.Context, tasks []*task) iter.Seq[*task] {
 		}
 		var before tree.File
 		for f := range tree.Merge(walks...) {
+			if !c.o.shard.Has(f.Key) {
+				c.elsewhere++
+				continue
+			}
 			if c.records.own(f.Info) {
 				c.noteAlike("own", "", "%s is this run's own: it is passed by", f.Path)
 				continue
@@ -224,7 +257,12 @@ func (c *copying) tellMore() {
 // aboutTree knows why a file that was found cannot be uploaded.
 func aboutTree(err error, _ facts) (problem, bool) {
 	var name *tree.NameError
+	var folder *tree.FolderError
 	switch {
+	case errors.As(err, &folder) && errors.Is(err, fs.ErrPermission):
+		return problem{why: "the folder may not be read", hint: "check its permissions", exit: exitAccess}, true
+	case errors.As(err, &folder):
+		return problem{why: "the folder cannot be read: " + rootCause(err), exit: exitFailed}, true
 	case errors.As(err, &name):
 		return problem{why: "its name makes no key: " + name.Why, hint: "rename it, or leave it out with --exclude", exit: exitUsage}, true
 	case errors.Is(err, tree.ErrDangling):

@@ -56,7 +56,7 @@ func (w *waiting) all(o *cpOptions) iter.Seq[*task] {
 // released hands out the files that were held back, if nothing has failed. Else it
 // reports them as left out.
 func (c *copying) released(w *waiting) iter.Seq[*task] {
-	if c.summary.Failed == 0 && !c.halt.Load() {
+	if c.summary.Failed == 0 && c.halt.Load() == nil {
 		return w.all(&c.o)
 	}
 	return func(func(*task) bool) {

@@ -25,6 +25,7 @@ func recordFlags() []cli.Flag {
 // that the end of the program, however sudden, cuts none.
 type records struct {
 	report, sums *record // nil: not wanted
+	begun        bool    // the sums of an earlier run are gone
 }
 
 // A record is a file that gets a line at a time.
@@ -91,7 +92,7 @@ func openRecord(flag, name, path string) (*record, error) {
 }
 
 // own says whether a file is one of the records.
-func (r records) own(info fs.FileInfo) bool {
+func (r *records) own(info fs.FileInfo) bool {
 	return info != nil && (r.report != nil && os.SameFile(r.report.info, info) || r.sums != nil && os.SameFile(r.sums.info, info))
 }
 
@@ -105,19 +106,20 @@ func (r *record) line(text string) {
 }
 
 // begin takes away the sums of an earlier run, before anything of them is replaced.
-func (r records) begin() error {
+func (r *records) begin() error {
 	if r.sums == nil {
 		return nil
 	}
+	r.begun = true
 	if err := os.Remove(r.sums.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return usagef("it must be a file that can be replaced", "--sums %s: %s", quoted(r.sums.name), rootCause(err))
 	}
 	return nil
 }
 
-// end closes the files, and gives the sums their name. It returns what went wrong
-// with each.
-func (r records) end() (problems []string) {
+// end closes the files, and gives the sums their name; those of a run that did not
+// come to begin go away. It returns what went wrong with each.
+func (r *records) end() (problems []string) {
 	for _, record := range []*record{r.report, r.sums} {
 		if record == nil {
 			continue
@@ -127,7 +129,11 @@ func (r records) end() (problems []string) {
 			err = record.file.Sync()
 		}
 		err = errors.Join(err, record.file.Close())
-		if err == nil && record == r.sums {
+		switch {
+		case record != r.sums:
+		case !r.begun:
+			os.Remove(partialSums(record.name))
+		case err == nil:
 			err = os.Rename(partialSums(record.name), record.name)
 		}
 		if err != nil {

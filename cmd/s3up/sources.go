@@ -25,6 +25,8 @@ type task struct {
 	info       fs.FileInfo // nil for stdin
 	more       bool        // a regular file that has bytes though its size is 0, as those in /proc do
 
+	existing *tree.Decision // of an object that is the same, and is to get its MD5 as ETag
+
 	found bool   // by a walk or in a list, and not named by itself
 	err   error  // why it cannot be uploaded
 	why   string // it goes up, or does not; may be empty
@@ -101,14 +103,14 @@ func (o *cpOptions) tasks() ([]*task, error) {
 		}
 		tasks = append(tasks, t)
 	}
-	return tasks, nil
+	return tasks, o.checkFolders(tasks)
 }
 
 // listed is what a list of names makes of the command line: one source, which is the
 // list.
 func (o *cpOptions) listed() ([]*task, error) {
 	if len(o.sources) == 1 {
-		if info, err := os.Stat(o.sources[0]); err == nil && !info.IsDir() {
+		if info, err := os.Stat(o.sources[0]); err != nil || !info.IsDir() {
 			return nil, usagef("leave it out, or name it in the list", "%s is no directory for the names of %s to be in", o.sources[0], o.listFlagName())
 		}
 	}

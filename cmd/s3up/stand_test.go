@@ -111,6 +111,7 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
 	env.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 	env.Setenv("TERM", "xterm")
+	env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, ".cache"))
 	env.Setenv("BUCKET", st.bucket)
 	env.Setenv("NL", "\n")
 	env.Setenv("GORACE", "atexit_sleep_ms=0") // else each run under -race lasts a second longer

@@ -37,7 +37,7 @@ func literal(s string) text {
 
 // text writes a key as the request wants it, with encoding-type=url or plain.
 func (c *call) text(s string) text {
-	if c.query.Get("encoding-type") == "url" {
+	if c.query.Get("encoding-type") == "url" && !(c.q.ListObjectsPlain && c.op == "ListObjectsV2") {
 		return literal(escape(s, true))
 	}
 	return literal(s)
@@ -98,6 +98,9 @@ func listObjects(c *call) (*answer, error) {
 	}
 	x := &listObjectsXML{Name: c.bucket, Prefix: c.text(prefix), Delimiter: delimiter, MaxKeys: limit, ContinuationToken: token,
 		EncodingType: c.query.Get("encoding-type")}
+	if c.q.ListObjectsPlain {
+		x.EncodingType = ""
+	}
 	return ok(x), c.locked(func() error {
 		b, err := c.find()
 		if err != nil {

@@ -121,6 +121,9 @@ type Quirks struct {
 	ListPartsRefused     int  // 405: s3rver
 	ListPartsStuck       bool // pages that never end: SeaweedFS at MaxParts=1
 	ListPartsNoChecksums bool // Ceph, moto, rclone's gofakes3
+	ListObjectsPlain     bool // encoding-type is ignored, and no answer says so: older stores
+
+	DeleteObjectsRefused int // 501: Google Cloud Storage, gateways
 
 	// Uploads that are gone
 

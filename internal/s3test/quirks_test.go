@@ -41,6 +41,16 @@ var quirkTests = map[string]struct {
 		_, copied := w.selfCopy("k", func(in *s3.CopyObjectInput) { in.ExpectedSourceBucketOwner = aws.String("999999999999") })
 		return code(put) + " " + code(copied)
 	}, "ok ok", "AccessDenied AccessDenied"},
+	"list-objects-plain": {"", func(w *world) string {
+		must(w.put("a b+c", "x"))(w.t)
+		out := must(w.c.ListObjectsV2(w.t.Context(), &s3.ListObjectsV2Input{Bucket: bucket, EncodingType: "url"}))(w.t)
+		return *out.Contents[0].Key + " " + string(out.EncodingType)
+	}, "a%20b%2Bc url", "a b+c "},
+	"delete-objects-refused": {"501", func(w *world) string {
+		_, err := w.c.DeleteObjects(w.t.Context(), &s3.DeleteObjectsInput{Bucket: bucket,
+			Delete: &types.Delete{Objects: []types.ObjectIdentifier{{Key: aws.String("k")}}}})
+		return code(err)
+	}, "ok", "NotImplemented"},
 	"front-end": {"", func(w *world) string {
 		_, put := w.put("k", "x")  // the SDK adds x-id
 		_, list := w.listUploads() // and signs Accept-Encoding

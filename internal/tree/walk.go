@@ -19,6 +19,13 @@ var ErrDangling = errors.New("the link leads nowhere")
 // read.
 var ErrReplaced = errors.New("it was replaced while its folder was walked")
 
+// A FolderError says why a folder that a walk came to cannot be read, or not to its
+// end.
+type FolderError struct{ Err error }
+
+func (e *FolderError) Error() string { return "read the folder: " + e.Err.Error() }
+func (e *FolderError) Unwrap() error { return e.Err }
+
 // A SkipReason says why a walk passes something by, which is no failure.
 type SkipReason string
 
@@ -95,7 +102,7 @@ func (w *walk) folder(path, rel string) bool {
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return w.failed(path, rel, err)
+		return w.failed(path, rel, &FolderError{err})
 	}
 	for _, above := range w.above {
 		if os.SameFile(above.info, info) {
@@ -104,7 +111,7 @@ func (w *walk) folder(path, rel string) bool {
 		}
 	}
 	entries, err := w.read(path)
-	if err != nil && !w.failed(path, rel, err) {
+	if err != nil && !w.failed(path, rel, &FolderError{err}) {
 		return false
 	}
 	w.above = append(w.above, folder{path, info})

@@ -182,7 +182,7 @@ func TestUnreadable(t *testing.T) {
 	}
 	defer os.Chmod(filepath.Join(root, "b"), 0o777)
 	got := lines(Walk(t.Context(), root, "", Options{}))
-	want := []string{"a", "b/: open " + filepath.Join(root, "b/") + ": permission denied", "d"}
+	want := []string{"a", "b/: read the folder: open " + filepath.Join(root, "b/") + ": permission denied", "d"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
