@@ -64,7 +64,9 @@ func (u *Uploader) Unfinished(ctx context.Context, bucket, prefix string, want f
 	g.Go(func() error {
 		defer close(queue)
 		var err error
-		l, err = u.listings(bucket).uploads(ctx, prefix, func(key string, m *types.MultipartUpload, answer middleware.Metadata) (bool, error) {
+		all := u.listings(bucket)
+		all.many = true
+		l, err = all.uploads(ctx, prefix, func(key string, m *types.MultipartUpload, answer middleware.Metadata) (bool, error) {
 			if aws.ToString(m.UploadId) == "" || !want(key, *m.UploadId) {
 				return true, nil
 			}
