@@ -1,9 +1,18 @@
 package main
 
+import "s3up/internal/tree"
+
 // A target is a key, or what keys begin with.
 type target struct{ bucket, key string }
 
-func (t target) String() string { return scheme + t.bucket + "/" + t.key }
+// String is the URL, of a key that a store made up no more than fits a line.
+func (t target) String() string {
+	key := t.key
+	if len(key) > tree.MaxKey {
+		key = clip(key)
+	}
+	return scheme + t.bucket + "/" + key
+}
 
 // targets takes URLs apart; "-" stands for those on stdin, one a line.
 func (p *program) targets(words []string, usage string) ([]target, error) {

@@ -139,7 +139,7 @@ func uploadText(x *upload.Unfinished, status, why string) string {
 	if why != "" {
 		b.WriteString(": " + why)
 	}
-	return oneLine(b.String() + "  id " + x.ID)
+	return oneLine(b.String() + "  id " + clip(x.ID))
 }
 
 // ago is an age in words, in one unit or two.
