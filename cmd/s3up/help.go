@@ -129,7 +129,7 @@ func flagHelp(flags []cli.Flag) string {
 	for _, group := range flagGroups {
 		there := false
 		for _, f := range flags {
-			if f.(cli.CategorizableFlag).GetCategory() != group {
+			if f.(cli.CategorizableFlag).GetCategory() != group || !f.(cli.VisibleFlag).IsVisible() {
 				continue
 			}
 			if !there {

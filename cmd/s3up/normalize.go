@@ -169,7 +169,7 @@ func (n *normalizing) run(ctx context.Context) error {
 		}
 	}
 	options := upload.Options{Slots: n.o.store.Connections, Normalize: n.o.how, PruneVersion: n.o.pruneVersion,
-		ServerMD5: n.store.AWS, StaleAfter: defaultStale, Limits: upload.Limits{MaxCopy: n.store.MaxCopy}}
+		ServerMD5: n.store.AWS, CopyConditions: n.store.AWS, StaleAfter: defaultStale, Limits: upload.Limits{MaxCopy: n.store.MaxCopy}}
 	var err error
 	if n.u, err = upload.New(n.store.Client, options); err != nil {
 		return err

@@ -120,7 +120,7 @@ func (t *transfer) normalizeExisting(ctx context.Context) error {
 		return err
 	}
 	out, err := t.head(ctx)
-	s.release(err == nil)
+	s.release(err == nil, 0)
 	if err != nil {
 		return t.unseenExisting(ctx, err)
 	}
@@ -152,7 +152,7 @@ func (t *transfer) normalizeExisting(ctx context.Context) error {
 		return err
 	}
 	err = t.copyExisting(ctx, out)
-	s.release(err == nil)
+	s.release(err == nil, 0)
 	return err
 }
 

@@ -139,7 +139,7 @@ func (u *Uploader) look(ctx context.Context, x *Unfinished) (there bool, _ error
 		return false, err
 	}
 	parts, first, err := u.listings(x.Bucket).parts(ctx, s3.ListPartsInput{Key: &x.Key, UploadId: &x.ID})
-	s.release(err == nil)
+	s.release(err == nil, 0)
 	x.Parts, x.Bytes, x.Err, x.LastSign = -1, 0, nil, time.Time{}
 	switch {
 	case err == nil:
@@ -182,7 +182,7 @@ func (u *Uploader) AbortUpload(ctx context.Context, x *Unfinished) error {
 		parts, _, err := l.parts(ctx, s3.ListPartsInput{Key: &x.Key, UploadId: &x.ID})
 		return len(parts), err
 	})
-	s.release(err == nil)
+	s.release(err == nil, 0)
 	if errors.Is(err, errStillThere) {
 		return fail(Temporary, "%v: somebody goes on sending parts", err)
 	}
