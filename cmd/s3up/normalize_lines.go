@@ -61,6 +61,10 @@ type normalizeLine struct {
 	RequestID string   `json:"request_id,omitempty"`
 }
 
+// maxNoted is how many notes are known again: those that name a version are of one
+// object each.
+const maxNoted = 1000
+
 // report tells what came of an object.
 func (n *normalizing) report(r *upload.Result) {
 	p := n.judge(r)
@@ -93,8 +97,12 @@ func (n *normalizing) report(r *upload.Result) {
 	}
 	var notes []string
 	for _, note := range r.Notes {
-		if n.noted[note]++; n.noted[note] == 1 {
+		times := n.noted[note]
+		if times == 0 {
 			notes = append(notes, note)
+		}
+		if times > 0 || len(n.noted) < maxNoted {
+			n.noted[note]++
 		}
 	}
 	n.mu.Unlock()
