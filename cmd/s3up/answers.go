@@ -78,6 +78,8 @@ var permissions = map[string]string{
 	"GetObjectLockConfiguration": "s3:GetBucketObjectLockConfiguration",
 
 	"ListObjectsV2": "s3:ListBucket",
+	"DeleteObjects": "s3:DeleteObject",
+	"GetObjectAcl":  "s3:GetObjectAcl",
 }
 
 // aboutAnswer knows what a store said.

@@ -24,6 +24,9 @@ type command struct {
 func commands() []command {
 	return []command{
 		{names: []string{"cp", "put"}, short: "upload files, or a stream", help: cpHelp, flags: cpFlags(), run: runCp},
+		{names: []string{"sync"}, short: "make a prefix what a folder is", help: syncHelp, flags: syncFlags(), run: runSync},
+		{names: []string{"normalize"}, short: "give objects that are there their MD5 as ETag", help: normalizeHelp, flags: normalizeFlags(), run: runNormalize},
+		{names: []string{"uploads"}, short: "list unfinished uploads, and abort them", help: uploadsHelp, flags: uploadsFlags(), run: runUploads},
 	}
 }
 

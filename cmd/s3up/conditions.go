@@ -48,7 +48,7 @@ func (o *cpOptions) checkConditions() error {
 
 // isStored says whether the object is made of what was read.
 func isStored(r *upload.Result) bool {
-	return r.Status == upload.Uploaded || r.Status == upload.Updated || r.Status == upload.Unchanged
+	return r.Status == upload.Uploaded || r.Status == upload.Updated || r.Status == upload.Unchanged || r.Status == upload.NowMD5
 }
 
 // leftLine tells of an object whose bytes were not sent.
@@ -61,6 +61,8 @@ func leftLine(t *task, r *upload.Result) string {
 		}
 		return oneLine(fmt.Sprintf("skipped %s: %s is there already, %s, written %s, with the ETag %s", t.name(), where,
 			byteSize(r.Found.Size), r.Found.Modified.UTC().Format(time.DateTime), clip(r.Found.ETag)))
+	case upload.NowMD5:
+		return oneLine(fmt.Sprintf("normalized %s: %s has the same content, and its MD5 as ETag now  %s", t.name(), where, etagWords(r)))
 	case upload.Updated:
 		return oneLine(fmt.Sprintf("updated %s: %s has the same content, and now the properties too  %s", t.name(), where, etagWords(r)))
 	}
@@ -92,6 +94,8 @@ func (s *summaryLine) add(r *upload.Result) {
 		s.Unchanged++
 	case upload.Updated:
 		s.Updated++
+	case upload.NowMD5:
+		s.Normalized++
 	default:
 		s.Uploaded++
 	}

@@ -25,6 +25,7 @@ type copying struct {
 	o       cpOptions
 	several bool    // files may be uploaded: each note and line needs a name
 	known   bool    // all of them are, from the beginning
+	terse   bool    // there may be very many that are unchanged: no line for each
 	records records // on disk, of what became of it
 
 	uploader *upload.Uploader
@@ -32,6 +33,11 @@ type copying struct {
 	show     progress
 	halt     atomic.Pointer[halt] // nil: what comes is begun
 	short    bool                 // a signal ended the search for files
+
+	// stored is told of what is stored, and when its upload began; may be nil.
+	stored    func(*task, *upload.Result, time.Time)
+	elsewhere int // files that were found, of which nothing is told: they are of other shares, most often
+	refused   int // the exit code of something that was not done, though no file failed; 0: none
 
 	mu      sync.Mutex
 	summary summaryLine
@@ -262,13 +268,22 @@ func (c *copying) one(ctx context.Context, t *task) *upload.Result {
 		c.show.left(t)
 		return c.passed(t, h.why)
 	}
+	if t.existing != nil {
+		c.show.left(t)
+		return c.normalizeExisting(ctx, t)
+	}
+	at := time.Now()
 	source, err := t.open(ctx, c.stdin)
 	if err != nil {
 		c.show.left(t)
 		return c.unsent(t, causeOf(ctx, err))
 	}
 	defer source.Close()
-	return c.uploader.Upload(ctx, &upload.Job{Source: source, Bucket: c.o.bucket, Key: t.key, Properties: t.properties})
+	r := c.uploader.Upload(ctx, &upload.Job{Source: source, Bucket: c.o.bucket, Key: t.key, Properties: t.properties})
+	if c.stored != nil && r.Err == nil {
+		c.stored(t, r, at)
+	}
+	return r
 }
 
 // causeOf returns the signal that made a call fail, if one did.
@@ -316,6 +331,7 @@ func (c *copying) report(t *task, r *upload.Result) {
 	case r.Status == upload.WouldUpload:
 		c.summary.WouldUpload++
 		c.summary.Bytes += max(r.Size, 0)
+		c.summary.wouldSend += max(r.Size, 0)
 	case r.Err == nil:
 		c.summary.add(r)
 	default:
@@ -348,7 +364,7 @@ func (c *copying) report(t *task, r *upload.Result) {
 	if c.o.json || c.records.report != nil {
 		c.line(jsonLine(newFileLine(t, r, p)))
 	}
-	if !c.o.json && r.Err == nil && !c.o.quiet {
+	if !c.o.json && r.Err == nil && !c.o.quiet && !(c.terse && r.Status == upload.Unchanged) {
 		c.out.result(resultLine(t, r))
 	}
 	if p != nil && !told {
@@ -427,14 +443,14 @@ func (c *copying) finish(ctx context.Context) int {
 	if _, isCut := c.isCut(ctx); isCut && c.several {
 		f := c.facts
 		f.resumable = c.kept
-		stored := plural(c.stored(), "file")
+		stored := plural(c.inPlace(), "file")
 		if c.known {
-			stored = fmt.Sprintf("%d of %s", c.stored(), plural(c.seen, "file"))
+			stored = fmt.Sprintf("%d of %s", c.inPlace(), plural(c.seen, "file"))
 		}
 		c.out.complain("interrupted: %s are stored; %s", stored, goOn(f))
 	}
 	code := c.exit(ctx)
-	if code == exitOK && c.seen == 0 && !c.o.upload.AllowEmpty {
+	if code == exitOK && c.seen+c.elsewhere == 0 && !c.o.upload.AllowEmpty {
 		code = exitNotFound
 		c.out.complain("nothing to upload: no file was found, or none is selected; check the path and the patterns, or --allow-empty")
 	}
@@ -465,8 +481,8 @@ func (c *copying) finish(ctx context.Context) int {
 	return code
 }
 
-// stored counts the objects that are in place.
-func (c *copying) stored() int {
+// inPlace counts the objects that are in place.
+func (c *copying) inPlace() int {
 	return c.summary.Uploaded + c.summary.Unchanged + c.summary.Updated
 }
 
@@ -482,6 +498,8 @@ func (c *copying) exit(ctx context.Context) int {
 	switch {
 	case isCut:
 		return stop.code()
+	case c.refused != 0 && c.summary.Failed == 0:
+		return c.refused
 	case len(c.exits) == 0:
 		return exitOK
 	case c.summary.Failed == 0:

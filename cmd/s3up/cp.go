@@ -49,8 +49,23 @@ const (
 	shortestPatience = time.Second
 )
 
-// newCpOptions reads the flags. Each is checked before anything is sent.
+// newCpOptions reads flags and arguments. All is checked before anything is sent.
 func newCpOptions(v *values) (cpOptions, error) {
+	o := v.cpOptions()
+	if v.err != nil {
+		return o, v.err
+	}
+	if err := o.arguments(v.c.Args().Slice()); err != nil {
+		return o, err
+	}
+	if err := o.checkRecords(); err != nil {
+		return o, err
+	}
+	return o, o.checkConditions()
+}
+
+// cpOptions reads the flags of cp, and of sync, which lacks some.
+func (v *values) cpOptions() cpOptions {
 	c := v.c
 	o := cpOptions{
 		connection: v.connection(),
@@ -101,16 +116,7 @@ func newCpOptions(v *values) (cpOptions, error) {
 	}
 	v.headers(&o.properties)
 	v.protection(&o.properties)
-	if v.err != nil {
-		return o, v.err
-	}
-	if err := o.arguments(c.Args().Slice()); err != nil {
-		return o, err
-	}
-	if err := o.checkRecords(); err != nil {
-		return o, err
-	}
-	return o, o.checkConditions()
+	return o
 }
 
 // arguments reads what is to be uploaded, and where to.

@@ -128,6 +128,10 @@ func (c *copying) files(ctx context.Context, tasks []*task) iter.Seq[*task] {
 		}
 		var before tree.File
 		for f := range tree.Merge(walks...) {
+			if !c.o.shard.Has(f.Key) {
+				c.elsewhere++
+				continue
+			}
 			if c.records.own(f.Info) {
 				c.noteAlike("own", "", "%s is this run's own: it is passed by", f.Path)
 				continue

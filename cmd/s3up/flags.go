@@ -14,7 +14,7 @@ import (
 )
 
 // Groups of flags, in the order in which help shows them.
-var flagGroups = []string{groupFiles, groupWhere, groupTLS, groupSent, groupResume, groupWhen, groupObject, groupAccess, groupETag, groupOutput}
+var flagGroups = []string{groupFiles, groupWhich, groupDo, groupWhere, groupTLS, groupSent, groupResume, groupWhen, groupObject, groupAccess, groupETag, groupOutput}
 
 const (
 	groupFiles  = "Which files, and in what order"
@@ -26,6 +26,8 @@ const (
 	groupObject = "What the object carries"
 	groupAccess = "Who may read it, and what protects it"
 	groupETag   = "Its ETag"
+	groupWhich  = "Which"
+	groupDo     = "What is done with them"
 	groupOutput = "Output"
 )
 

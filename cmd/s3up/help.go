@@ -14,7 +14,7 @@ failure and it goes on where it stopped.
 Examples:
   s3up cp db.dump s3://backups/db.dump
   pg_dump shop | s3up cp - s3://backups/shop.sql
-  s3up cp -r dist s3://site/
+  s3up sync --delete dist s3://site/
 
 Commands:
 `
@@ -61,6 +61,30 @@ Of many files, one that fails does not stop the others. --include and --exclude 
 decides. Run it again after a failure: with --if-changed, what is there already costs one HEAD.
 `
 
+const syncHelp = `s3up sync: make a prefix what a folder is
+
+Usage:
+  s3up sync [FLAG]... DIR s3://BUCKET/PREFIX/
+
+Examples:
+  s3up sync dist s3://site/                          uploads what differs, by content
+  s3up sync --dry-run --delete dist s3://site/       what would happen
+  s3up sync --delete --last index.html dist s3://site/
+  s3up sync --lock /run/lock/photos -q photos s3://vault/photos/
+  s3up sync --shard auto /data s3://lake/data/       a task of an array job, see docs/scale.md
+
+The prefix is listed once. A file is unchanged if the object has its size and the ETag is the MD5 of
+its bytes, or what parts of them make; the size of these is asked for where the listing cannot tell.
+Where ETags are no MD5s (encryption with KMS or one's own key), the store's checksum or the MD5 in
+the metadata tells; where there is none, size and time do, with a note. Times alone decide nothing.
+Content alone is compared: other properties of what is unchanged stay as they are.
+What --exclude or --include leaves out is neither uploaded nor deleted. Objects that stand for
+folders in consoles (empty, with a slash at the end) are not deleted, nor are s3up's own staged
+copies.
+Hashes are remembered in $XDG_CACHE_HOME/s3up/hashes, else below ~/.cache; a file that was written
+to within two seconds before it was read is read again. It may be deleted at any time.
+`
+
 const exitCodes = `
 Exit codes:
     0  stored and verified, or nothing to do
@@ -69,10 +93,10 @@ Exit codes:
     3  some files are stored, some are not
     4  the object is not the bytes that were read
     5  temporary (network, 5xx, throttling): run it again, it goes on where it stopped
-    6  a condition did not hold, or somebody else wrote the key meanwhile
+    6  a condition did not hold, or somebody else wrote the key meanwhile; too much to delete
     7  credentials or permission
     8  not found: the source, the bucket, any file; or a stream that is empty or too short
-   10  stored and intact, but its ETag is not its MD5 (--require-md5 only)
+   10  stored and intact, but its ETag is not its MD5 (--require-md5; normalize: the store keeps it)
    11  the source changed while it was read
    12  another run holds --lock
   130, 143, 129  ended by SIGINT, SIGTERM, SIGHUP

@@ -17,7 +17,7 @@ const schema = 1
 type fileLine struct {
 	V              int            `json:"v"`
 	Type           string         `json:"type"` // file
-	Op             string         `json:"op"`   // upload
+	Op             string         `json:"op"`   // upload, normalize
 	Source         string         `json:"source"`
 	Bucket         string         `json:"bucket"`
 	Key            string         `json:"key"`
@@ -74,6 +74,12 @@ type summaryLine struct {
 
 	Updated     int `json:"updated,omitempty"`
 	WouldUpload int `json:"would_upload,omitempty"` // a dry run
+	wouldSend   int64
+
+	Deleted     int `json:"deleted,omitempty"`
+	WouldDelete int `json:"would_delete,omitempty"` // a dry run
+	NotDeleted  int `json:"not_deleted,omitempty"`  // objects without a file that --delete left
+	Normalized  int `json:"normalized,omitempty"`   // they were unchanged, and have their MD5 as ETag now
 
 	Notes []string `json:"notes,omitempty"` // that concern the run and no single file
 }
@@ -92,6 +98,9 @@ func newFileLine(t *task, r *upload.Result, p *problem) fileLine {
 	}
 	if r.Size >= 0 {
 		l.Size = &r.Size
+	}
+	if r.Status == upload.NowMD5 {
+		l.Op = "normalize"
 	}
 	if l.Requests == nil {
 		l.Requests = map[string]int{}

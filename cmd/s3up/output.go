@@ -93,20 +93,20 @@ func (s *summaryLine) words() string {
 		n    int
 		what string
 	}{
-		{s.WouldUpload, "would be uploaded"}, {s.Uploaded, "uploaded"}, {s.Updated, "updated"}, {s.Unchanged, "unchanged"},
-		{s.Skipped, "skipped"}, {s.Failed, "failed"},
+		{s.WouldUpload, "would be uploaded"}, {s.Uploaded, "uploaded"}, {s.Updated, "updated"}, {s.Normalized, "normalized"}, {s.Unchanged, "unchanged"},
+		{s.Skipped, "skipped"}, {s.Failed, "failed"}, {s.Deleted, "deleted"}, {s.WouldDelete, "would be deleted"}, {s.NotDeleted, "not deleted"},
 	} {
 		if count.n > 0 {
 			counts = append(counts, fmt.Sprintf("%d %s", count.n, count.what))
 		}
 	}
-	files := s.WouldUpload + s.Uploaded + s.Updated + s.Unchanged + s.Skipped + s.Failed
+	files := s.WouldUpload + s.Uploaded + s.Updated + s.Normalized + s.Unchanged + s.Skipped + s.Failed
 	line := plural(files, "file")
 	if len(counts) > 0 {
 		line += ": " + strings.Join(counts, ", ")
 	}
 	if s.WouldUpload > 0 {
-		return line + "; " + byteSize(s.Bytes)
+		return line + "; " + byteSize(s.wouldSend)
 	}
 	took := time.Duration(s.DurationMS) * time.Millisecond
 	line += fmt.Sprintf("; %s, %s sent in %s", byteSize(s.Bytes), byteSize(s.BytesSent), span(took))

@@ -16,6 +16,7 @@ type choice struct {
 	selected  tree.Selection
 	last      tree.Patterns // what goes up when all else is stored
 	failFast  bool
+	shard     tree.Shard
 
 	filesFrom string // a list of names; "-" is stdin, "" none
 	zero      bool   // they end in zero bytes
@@ -23,14 +24,14 @@ type choice struct {
 
 // chooseFlags are those of commands that walk folders.
 func chooseFlags() []cli.Flag {
-	return []cli.Flag{
+	return append(shardFlags(),
 		listFlag(groupFiles, "include", "PATTERN", "only files that it matches, by their path below the folder: * is any\ncharacters, / among them, and ? is one; repeatable"),
 		listFlag(groupFiles, "exclude", "PATTERN", "no files that it matches, whatever --include says, in whatever order;\n'node_modules/*' is a folder, which is not even read; repeatable"),
 		toggleFlag(groupFiles, "follow-symlinks", "a link below the folder is what it leads to (the default)"),
 		toggleFlag(groupFiles, "no-follow-symlinks", "links below the folder are passed by, with a note"),
 		listFlag(groupFiles, "last", "PATTERN", "files that go up when all others are stored, and not at all if one of\nthem failed; repeatable"),
 		toggleFlag(groupFiles, "fail-fast", "begin nothing more when one file has failed"),
-	}
+	)
 }
 
 // fromFlags are those that name files otherwise than as arguments.
@@ -50,6 +51,7 @@ func (v *values) choose() choice {
 		selected:  tree.Selection{Include: v.patterns("include"), Exclude: v.patterns("exclude")},
 		last:      v.patterns("last"),
 		failFast:  v.c.Bool("fail-fast"),
+		shard:     v.shard(os.Getenv),
 		filesFrom: v.text("files-from", "the name of a file, or -"),
 	}
 	if list := v.text("files-from0", "the name of a file, or -"); list != "" {

@@ -25,6 +25,8 @@ type task struct {
 	info       fs.FileInfo // nil for stdin
 	more       bool        // a regular file that has bytes though its size is 0, as those in /proc do
 
+	existing *tree.Decision // of an object that is the same, and is to get its MD5 as ETag
+
 	found bool   // by a walk or in a list, and not named by itself
 	err   error  // why it cannot be uploaded
 	why   string // it goes up, or does not; may be empty

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/md5"
 	"encoding/hex"
@@ -58,10 +59,10 @@ type realStoreConfig struct {
 // too many slots: rclone writes one part after the other and has those that came
 // too early wait, and those that waited for a minute come once more.
 var expectations = map[string]map[string]string{
-	"s3test":    {"NORMALIZED": "self-copy", "ETAG_KIND": "md5", "STAGED": "staged-copy"},
-	"minio":     {"NORMALIZED": "self-copy", "ETAG_KIND": "md5", "STAGED": "staged-copy", "BIG": "1073741824", "BIG_PARTS": "16", "BIG_SLOTS": "64"},
-	"versitygw": {"NORMALIZED": "kept", "ETAG_KIND": "multipart", "STAGED": "staged-copy", "BIG": "1073741824", "BIG_PARTS": "16", "BIG_SLOTS": "64"},
-	"rclone":    {"NORMALIZED": "already", "ETAG_KIND": "md5", "STAGED": "already", "BIG": "536870912", "BIG_PARTS": "8", "BIG_SLOTS": "16"},
+	"s3test":    {"NORMALIZE_EXIT": "0", "NORMALIZED": "self-copy", "ETAG_KIND": "md5", "STAGED": "staged-copy"},
+	"minio":     {"NORMALIZE_EXIT": "0", "NORMALIZED": "self-copy", "ETAG_KIND": "md5", "STAGED": "staged-copy", "BIG": "1073741824", "BIG_PARTS": "16", "BIG_SLOTS": "64"},
+	"versitygw": {"NORMALIZE_EXIT": "10", "NORMALIZED": "kept", "ETAG_KIND": "multipart", "STAGED": "staged-copy", "BIG": "1073741824", "BIG_PARTS": "16", "BIG_SLOTS": "64"},
+	"rclone":    {"NORMALIZE_EXIT": "0", "NORMALIZED": "already", "ETAG_KIND": "md5", "STAGED": "already", "BIG": "536870912", "BIG_PARTS": "8", "BIG_SLOTS": "16"},
 }
 
 // realStore returns the store that the environment names, nil if none.
@@ -112,6 +113,7 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
 	env.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 	env.Setenv("TERM", "xterm")
+	env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, ".cache"))
 	env.Setenv("BUCKET", st.bucket)
 	env.Setenv("NL", "\n")
 	env.Setenv("GORACE", "atexit_sleep_ms=0") // else each run under -race lasts a second longer
@@ -177,7 +179,9 @@ type s3Command struct {
 //	s3 objects                    all keys, quoted
 //	s3 uploads KEY                unfinished uploads of the key: parts and bytes
 //	s3 put KEY FILE               store an object, as somebody else would
+//	s3 putParts KEY FILE SIZE [CLASS]  store an object in such parts, with properties of all sorts
 //	s3 upload KEY FILE SIZE N...  begin an upload, with these parts of the file
+//	s3 uploadID KEY NAME          set a variable to the id of the key's first unfinished upload
 //	s3 awaitParts KEY N           wait until an unfinished upload of the key has so many parts
 //
 // and, of an s3test server:
@@ -194,6 +198,7 @@ type s3Command struct {
 //	s3 reset                      count anew
 //	s3 bucketIn NAME REGION       make another bucket
 //	s3 versions KEY               ETags of all versions of a key
+//	s3 begin KEY AGO SIZE...      begin an upload so long ago, with parts of these sizes
 //	s3 lock [MODE DAYS]           turn Object Lock of the bucket on, with that default
 //	s3 tls [WHAT...]              use a new server that speaks https as 127.0.0.1, see tls
 var s3Commands = map[string]s3Command{
@@ -223,6 +228,10 @@ var s3Commands = map[string]s3Command{
 	"versions": {1, true, (*stand).versions},
 	"tls":      {0, true, (*stand).tls},
 	"lock":     {0, true, (*stand).lock},
+	"begin":    {3, true, (*stand).begin},
+
+	"uploadID": {2, false, (*stand).uploadID},
+	"putParts": {3, false, (*stand).putParts},
 }
 
 func cmdS3(ts *testscript.TestScript, neg bool, args []string) {
@@ -416,6 +425,64 @@ func (st *stand) upload(ts *testscript.TestScript, args []string) (string, error
 			return "", err
 		}
 	}
+	return "", nil
+}
+
+// putParts stores an object as other programs do that send parts.
+func (st *stand) putParts(ts *testscript.TestScript, args []string) (string, error) {
+	ctx := context.Background()
+	data := []byte(ts.ReadFile(args[1]))
+	size, err := strconv.Atoi(args[2])
+	if err != nil {
+		return "", err
+	}
+	in := &s3.CreateMultipartUploadInput{Bucket: &st.bucket, Key: &args[0], ContentType: aws.String("text/x-test"), CacheControl: aws.String("no-store"),
+		ContentDisposition: aws.String(`attachment; filename="a b"`), Metadata: map[string]string{"owner": "me", "city": "Köln"}, Tagging: aws.String("team=a%20b")}
+	if len(args) > 3 {
+		in.StorageClass = types.StorageClass(args[3])
+	}
+	up, err := st.client.CreateMultipartUpload(ctx, in)
+	if err != nil {
+		return "", err
+	}
+	var parts []types.CompletedPart
+	for body := range slices.Chunk(data, size) {
+		number := aws.Int32(int32(len(parts) + 1))
+		part, err := st.client.UploadPart(ctx, &s3.UploadPartInput{Bucket: &st.bucket, Key: &args[0], UploadId: up.UploadId, PartNumber: number,
+			Body: bytes.NewReader(body)})
+		if err != nil {
+			return "", err
+		}
+		parts = append(parts, types.CompletedPart{PartNumber: number, ETag: part.ETag})
+	}
+	_, err = st.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{Bucket: &st.bucket, Key: &args[0], UploadId: up.UploadId,
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}})
+	return "", err
+}
+
+func (st *stand) uploadID(ts *testscript.TestScript, args []string) (string, error) {
+	list, err := st.listUploads(context.Background(), args[0])
+	if err != nil || len(list.Uploads) == 0 {
+		return "", errors.Join(err, errors.New("no upload"))
+	}
+	ts.Setenv(args[1], *list.Uploads[0].UploadId)
+	return "", nil
+}
+
+func (st *stand) begin(_ *testscript.TestScript, args []string) (string, error) {
+	ago, err := time.ParseDuration(args[1])
+	if err != nil {
+		return "", err
+	}
+	var sizes []int64
+	for _, arg := range args[2:] {
+		n, err := strconv.ParseInt(arg, 10, 64)
+		if err != nil {
+			return "", err
+		}
+		sizes = append(sizes, n)
+	}
+	st.server.Begin(st.bucket, args[0], time.Now().Add(-ago), sizes...)
 	return "", nil
 }
 

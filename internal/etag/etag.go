@@ -60,3 +60,12 @@ func isHex(s string) bool {
 		return !('0' <= r && r <= '9' || 'a' <= r && r <= 'f' || 'A' <= r && r <= 'F')
 	}) < 0
 }
+
+// ParseMD5 reads a digest as String writes it.
+func ParseMD5(s string) (m MD5, ok bool) {
+	if len(s) != 2*len(m) {
+		return m, false
+	}
+	_, err := hex.Decode(m[:], []byte(s))
+	return m, err == nil
+}

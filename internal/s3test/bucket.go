@@ -209,7 +209,11 @@ type deleteFailedXML struct {
 	Code, Message string
 }
 
+// deleteObjects refuses keys one by one, also where none may be deleted.
 func deleteObjects(c *call) (*answer, error) {
+	if c.q.DeleteObjectsRefused != 0 {
+		return nil, refusal(c.q.DeleteObjectsRefused)
+	}
 	if sum, _ := checksumOf(c.h); c.h.Get("Content-MD5") == "" && sum.algorithm == "" && c.h.Get("X-Amz-Trailer") == "" {
 		return nil, fail("InvalidRequest", "Missing required header for this request: Content-MD5")
 	}
@@ -232,7 +236,10 @@ func deleteObjects(c *call) (*answer, error) {
 			return err
 		}
 		for _, o := range list.Objects {
-			id, marker, err := c.delete(b, o.Key, o.VersionID)
+			id, marker, err := "", false, error(fail("AccessDenied"))
+			if o.VersionID != "" || !c.q.denies("s3:DeleteObject") {
+				id, marker, err = c.delete(b, o.Key, o.VersionID)
+			}
 			if err != nil {
 				e := err.(*apiError)
 				x.Errors = append(x.Errors, deleteFailedXML{literal(o.Key), o.VersionID, e.code, e.message})

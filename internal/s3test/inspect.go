@@ -143,7 +143,7 @@ func (s *Server) Objects(bucket string) []string {
 }
 
 // Put stores an object as if a client had, and returns it. change sets its
-// headers, metadata, class, tags and encryption beforehand; one that sets Parts
+// headers, metadata, class, tags, ACL and encryption beforehand; one that sets Parts
 // makes a multipart object of parts of those sizes. An ETag that change sets
 // stays. Put panics if the bucket does not exist.
 func (s *Server) Put(bucket, key string, body []byte, change ...func(*Object)) Object {
@@ -153,7 +153,7 @@ func (s *Server) Put(bucket, key string, body []byte, change ...func(*Object)) O
 		f(&o)
 	}
 	v := &version{modified: o.LastModified, parts: o.Parts, etag: o.ETag, props: props{class: o.StorageClass, header: http.Header{},
-		enc: encryption{mode: o.SSE, kmsKey: o.KMSKeyID, algorithm: o.SSECustom}}}
+		enc: encryption{mode: o.SSE, kmsKey: o.KMSKeyID, algorithm: o.SSECustom}, acl: acl{canned: o.ACL, grants: o.Grants}}}
 	for name, value := range map[string]string{"Content-Type": o.ContentType, "Cache-Control": o.CacheControl,
 		"Content-Disposition": o.ContentDisposition, "Content-Encoding": o.ContentEncoding, "Content-Language": o.ContentLanguage,
 		"Expires": o.Expires, "X-Amz-Website-Redirect-Location": o.WebsiteRedirect} {
@@ -218,6 +218,27 @@ type Part struct {
 	Size         int64
 	ETag         string // without quotes
 	LastModified time.Time
+}
+
+// Begin begins an upload as if a client had at that time, with parts of these
+// sizes and zeros for bytes, and returns its id. It panics if the bucket does not
+// exist.
+func (s *Server) Begin(bucket, key string, at time.Time, sizes ...int64) string {
+	u := &upload{props: props{class: "STANDARD", header: http.Header{}}, key: key, initiated: at, parts: map[int]*part{}}
+	for i, size := range sizes {
+		seg := &segment{size: size, data: make([]byte, size)}
+		seg.md5 = md5.Sum(seg.data)
+		u.parts[i+1] = &part{number: i + 1, seg: seg, etag: hex.EncodeToString(seg.md5[:]), modified: at}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.buckets[bucket]
+	if b == nil {
+		panic("s3test: no bucket " + bucket)
+	}
+	u.id = s.uploadID(at)
+	b.uploads[u.id], b.begun = u, true
+	return u.id
 }
 
 // Uploads are the unfinished uploads of a bucket, by key and then by age, the

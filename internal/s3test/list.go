@@ -37,7 +37,7 @@ func literal(s string) text {
 
 // text writes a key as the request wants it, with encoding-type=url or plain.
 func (c *call) text(s string) text {
-	if c.query.Get("encoding-type") == "url" {
+	if c.query.Get("encoding-type") == "url" && !(c.q.ListObjectsPlain && c.op == "ListObjectsV2") {
 		return literal(escape(s, true))
 	}
 	return literal(s)
@@ -98,6 +98,9 @@ func listObjects(c *call) (*answer, error) {
 	}
 	x := &listObjectsXML{Name: c.bucket, Prefix: c.text(prefix), Delimiter: delimiter, MaxKeys: limit, ContinuationToken: token,
 		EncodingType: c.query.Get("encoding-type")}
+	if c.q.ListObjectsPlain {
+		x.EncodingType = ""
+	}
 	return ok(x), c.locked(func() error {
 		b, err := c.find()
 		if err != nil {
@@ -187,9 +190,18 @@ func listObjectVersions(c *call) (*answer, error) {
 type uploadXML struct {
 	Key          text
 	UploadID     string `xml:"UploadId"`
+	Initiator    ownerXML
 	StorageClass string
 	Initiated    string `xml:",omitempty"`
 }
+
+type ownerXML struct {
+	ID          string
+	DisplayName string
+}
+
+// initiator is who begins all uploads.
+var initiator = ownerXML{ownerID, "s3test"}
 
 type listUploadsXML struct {
 	XMLName            xml.Name `xml:"ListMultipartUploadsResult"`
@@ -249,7 +261,7 @@ func listMultipartUploads(c *call) (*answer, error) {
 				x.IsTruncated = true
 				break
 			}
-			x.Uploads = append(x.Uploads, uploadXML{c.text(u.key), u.id, u.class, c.initiated(u)})
+			x.Uploads = append(x.Uploads, uploadXML{c.text(u.key), u.id, initiator, u.class, c.initiated(u)})
 			if !c.q.ListUploadsStuck {
 				key := c.text(u.key)
 				x.NextKeyMarker, x.NextUploadIDMarker = &key, u.id
@@ -308,6 +320,7 @@ type listPartsXML struct {
 	Bucket               string
 	Key                  text
 	UploadID             string `xml:"UploadId"`
+	Initiator            ownerXML
 	StorageClass         string
 	PartNumberMarker     int
 	NextPartNumberMarker int
@@ -330,7 +343,7 @@ func listParts(c *call) (*answer, error) {
 	if c.q.ListPartsStuck {
 		marker = 0
 	}
-	x := &listPartsXML{Bucket: c.bucket, Key: literal(c.key), UploadID: c.upload, PartNumberMarker: marker, MaxParts: limit}
+	x := &listPartsXML{Bucket: c.bucket, Key: literal(c.key), UploadID: c.upload, Initiator: initiator, PartNumberMarker: marker, MaxParts: limit}
 	a := ok(x)
 	return a, c.locked(func() error {
 		b, u, err := c.open()

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 type createResultXML struct {
@@ -42,11 +43,8 @@ func createMultipartUpload(c *call) (*answer, error) {
 	case u.full && u.algorithm != "" && !strings.HasPrefix(u.algorithm, "crc"), kind == "COMPOSITE" && u.algorithm == "crc64nvme":
 		return nil, fail("InvalidRequest", "The %s checksum type cannot be used with the %s checksum algorithm.", kind, u.algorithm)
 	}
-	// The id sorts by the time of initiation, so that listings can be paged by
-	// it, and is as long and as odd as Amazon's.
 	c.s.mu.Lock()
-	c.s.created++
-	u.id = fmt.Sprintf("%016x%06d.%s_%s-", u.initiated.UnixNano(), c.s.created, rand.Text(), rand.Text())
+	u.id = c.s.uploadID(u.initiated)
 	c.s.mu.Unlock()
 	a := ok(&createResultXML{Bucket: c.bucket, Key: literal(c.key), UploadID: u.id})
 	p.enc.answer(a.header)
@@ -62,6 +60,13 @@ func createMultipartUpload(c *call) (*answer, error) {
 		}
 		return err
 	})
+}
+
+// uploadID is a new one. It sorts by the time of initiation, so that listings can
+// be paged by it, and is as long and as odd as Amazon's. The caller holds s.mu.
+func (s *Server) uploadID(initiated time.Time) string {
+	s.created++
+	return fmt.Sprintf("%016x%06d.%s_%s-", initiated.UnixNano(), s.created, rand.Text(), rand.Text())
 }
 
 // open finds the request's upload, if it is still unfinished. The caller holds

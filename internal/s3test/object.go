@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
+	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -322,7 +323,9 @@ func getObject(c *call) (*answer, error) {
 
 	h := a.header
 	for name, values := range v.header {
-		h[name] = values
+		if h[name] = values; c.q.MetadataEncoded && strings.HasPrefix(name, metaPrefix) {
+			h[name] = []string{mime.QEncoding.Encode("UTF-8", values[0])} // ASCII stays
+		}
 	}
 	h.Set("ETag", quote(v.etag, c.q.HeadETagUnquoted))
 	h.Set("Last-Modified", v.modified.UTC().Format(http.TimeFormat))

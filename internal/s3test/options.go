@@ -126,6 +126,9 @@ type Quirks struct {
 	ListPartsRefused     int  // 405: s3rver
 	ListPartsStuck       bool // pages that never end: SeaweedFS at MaxParts=1
 	ListPartsNoChecksums bool // Ceph, moto, rclone's gofakes3
+	ListObjectsPlain     bool // encoding-type is ignored, and no answer says so: older stores
+
+	DeleteObjectsRefused int // 501: Google Cloud Storage, gateways
 
 	// Uploads that are gone
 
@@ -151,6 +154,7 @@ type Quirks struct {
 	ChunkedRefused             bool // aws-chunked is XAmzContentSHA256Mismatch: Ceph 16
 	HeadIgnoresPartNumber      bool // Ceph 16, gofakes3, s3rver
 	TagsOnCreateLost           bool // Ceph 16
+	MetadataEncoded            bool // metadata that is not ASCII is read as RFC 2047 has it: Amazon, MinIO
 	PutIgnoresConditions       bool // s3rver
 	PutIfMatchUnquoted         bool // a quoted If-Match never matches: Ceph 16
 	PartChecksumsNotOnComplete bool // checksums of parts are not required in Complete: gofakes3, Ceph

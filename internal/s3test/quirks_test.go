@@ -54,6 +54,16 @@ var quirkTests = map[string]struct {
 		_, copied := w.selfCopy("k", func(in *s3.CopyObjectInput) { in.ExpectedSourceBucketOwner = aws.String("999999999999") })
 		return code(put) + " " + code(copied)
 	}, "ok ok", "AccessDenied AccessDenied"},
+	"list-objects-plain": {"", func(w *world) string {
+		must(w.put("a b+c", "x"))(w.t)
+		out := must(w.c.ListObjectsV2(w.t.Context(), &s3.ListObjectsV2Input{Bucket: bucket, EncodingType: "url"}))(w.t)
+		return *out.Contents[0].Key + " " + string(out.EncodingType)
+	}, "a%20b%2Bc url", "a b+c "},
+	"delete-objects-refused": {"501", func(w *world) string {
+		_, err := w.c.DeleteObjects(w.t.Context(), &s3.DeleteObjectsInput{Bucket: bucket,
+			Delete: &types.Delete{Objects: []types.ObjectIdentifier{{Key: aws.String("k")}}}})
+		return code(err)
+	}, "ok", "NotImplemented"},
 	"front-end": {"", func(w *world) string {
 		_, put := w.put("k", "x")  // the SDK adds x-id
 		_, list := w.listUploads() // and signs Accept-Encoding
@@ -297,6 +307,11 @@ var quirkTests = map[string]struct {
 		o, _ := w.Object("b", "k")
 		return fmt.Sprint(o.Tags)
 	}, "map[a:1]", "map[]"},
+	"metadata-encoded": {"", func(w *world) string {
+		must(w.put("k", "x", func(in *s3.PutObjectInput) { in.Metadata = map[string]string{"city": "Köln", "team": "web"} }))(w.t)
+		out := must(w.c.HeadObject(w.t.Context(), &s3.HeadObjectInput{Bucket: aws.String("b"), Key: aws.String("k")}))(w.t)
+		return out.Metadata["city"] + " " + out.Metadata["team"]
+	}, "Köln web", "=?UTF-8?q?K=C3=B6ln?= web"},
 	"put-ignores-conditions": {"", func(w *world) string {
 		must(w.put("k", "x"))(w.t)
 		_, err := w.put("k", "y", func(in *s3.PutObjectInput) { in.IfNoneMatch = aws.String("*") })

@@ -236,7 +236,7 @@ var operations = map[string]operation{
 	"ListObjectsV2":              {listObjects, "s3:ListBucket"},
 	"ListObjectVersions":         {listObjectVersions, "s3:ListBucketVersions"},
 	"ListMultipartUploads":       {listMultipartUploads, "s3:ListBucketMultipartUploads"},
-	"DeleteObjects":              {deleteObjects, "s3:DeleteObject"},
+	"DeleteObjects":              {deleteObjects, ""}, // of each key, see there
 	"PutObject":                  {putObject, "s3:PutObject"},
 	"GetObject":                  {getObject, "s3:GetObject"},
 	"HeadObject":                 {getObject, "s3:GetObject"},

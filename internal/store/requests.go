@@ -69,9 +69,26 @@ func signPayload(stack *middleware.Stack) error {
 	return nil
 }
 
-// roots are the elements that listings are in. What has none, or another one, is
+// sumDeletions gives requests that delete many objects a Content-MD5, which Amazon
+// wants of them and every store takes; the SDK would send a checksum, which older
+// stores do not know, and refuse the request for.
+func sumDeletions(stack *middleware.Stack) error {
+	if stack.ID() != "DeleteObjects" {
+		return nil
+	}
+	if _, err := stack.Initialize.Remove("AWSChecksum:SetupInputContext"); err != nil {
+		return err
+	}
+	if _, err := stack.Finalize.Remove("AWSChecksum:ComputeInputPayloadChecksum"); err != nil {
+		return err
+	}
+	return smithyhttp.AddContentChecksumMiddleware(stack)
+}
+
+// roots are the elements that listings are in, and lists of what was deleted. What has none, or another one, is
 // the answer of something else than the store; the SDK takes it for an empty list.
 var roots = map[string]string{
+	"DeleteObjects":        "DeleteResult",
 	"ListMultipartUploads": "ListMultipartUploadsResult",
 	"ListObjectsV2":        "ListBucketResult",
 	"ListParts":            "ListPartsResult",

@@ -227,7 +227,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		if cfg.SignPayload {
 			payload = signPayload
 		}
-		o.APIOptions = append(o.APIOptions, payload, addHeaders(cfg), checkListings, func(stack *middleware.Stack) error {
+		o.APIOptions = append(o.APIOptions, payload, addHeaders(cfg), checkListings, sumDeletions, func(stack *middleware.Stack) error {
 			return addCall(stack, calls)
 		})
 		if kind.bare {

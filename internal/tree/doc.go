@@ -5,5 +5,9 @@
 //	          Selection                              walk.go, select.go, merge.go
 //	a list of names ─▶ Names ─▶ File, File, …       in the order of the list: names.go
 //
+//	File, …  ┬─▶ Comparer ─▶ Decision, …            compare.go: with what is remembered of files
+//	Object, …┘                                     (cache.go), and shards (shard.go)
+//	List ─▶ Object, …                              list.go; what has no file: delete.go
+//
 // None of it is in memory as a whole. It knows no flags and no terminal.
 package tree

@@ -69,7 +69,11 @@ func (t *transfer) compareTags(out *s3.HeadObjectOutput) {
 	if t.original != nil {
 		before, _ = tagCount(t.original)
 	}
-	switch want := len(t.props.Tags); {
+	want := len(t.props.Tags)
+	if t.existing != nil {
+		want = before // the copy takes them along
+	}
+	switch {
 	case n == want, !known && before == 0:
 	case before == want && n < want:
 		t.note("the copy lost tags: the object has %d of %d", n, want)

@@ -75,6 +75,9 @@ func (a answer) made(seen answer) bool {
 // and that is another one proves that the bytes are others (DESIGN §5.6).
 func (t *transfer) judge(out *s3.HeadObjectOutput, call answer) verdict {
 	t.encryption(out.ServerSideEncryption, out.SSECustomerAlgorithm)
+	if t.existing != nil {
+		return t.judgeExisting(out, call)
+	}
 	now := seen(out)
 	ours := call.made(now)
 	switch sized := aws.ToInt64(out.ContentLength) == t.size; {
@@ -375,6 +378,9 @@ func (t *transfer) verifyPut(ctx context.Context, got answer, try int) (done boo
 
 // mismatch is the error for an object that is ours and not our bytes.
 func (t *transfer) mismatch(now answer) error {
+	if t.existing != nil {
+		return fail(Integrity, "the copy that was made of the object is not what was there: %s", t.existing.wrong)
+	}
 	if t.composite != "" && etag.Parts(now.etag) > 0 {
 		return fail(Integrity, "the object's ETag is %s, that of the parts which were sent is %s", clip(now.etag), t.composite)
 	}
@@ -397,7 +403,7 @@ func (t *transfer) result(now answer, kind ETagKind) {
 func (t *transfer) opaque(now answer) {
 	t.result(now, ETagOpaque)
 	t.res.Normalized = Opaque
-	if !t.isEncrypted() {
+	if !t.isEncrypted() && t.existing == nil {
 		t.note("this store's ETags are not MD5s: that it got the bytes is known from the Content-MD5 that it accepted")
 	}
 }

@@ -142,6 +142,9 @@ func (t *transfer) selfCopy(ctx context.Context, out *s3.HeadObjectOutput) error
 	}
 	t.props.copy(in)
 	t.askSum(in)
+	if t.existing != nil {
+		t.keepSum(in, out)
+	}
 	for try := 1; ; try++ {
 		made, err := t.copy(ctx, in)
 		if err != nil {
@@ -198,7 +201,7 @@ func (t *transfer) checksumCopy(ctx context.Context, out *s3.HeadObjectOutput) e
 // copy makes a copy. A storage class that the store does not know is left out.
 func (t *transfer) copy(ctx context.Context, in *s3.CopyObjectInput) (answer, error) {
 	out, err := t.u.client.CopyObject(ctx, in, t.with)
-	if code(err) == "InvalidStorageClass" && in.StorageClass != "" {
+	if code(err) == "InvalidStorageClass" && in.StorageClass != "" && t.existing == nil {
 		t.note("the store does not know the storage class %s: the object is stored in its default class", in.StorageClass)
 		t.props.StorageClass, in.StorageClass = "", ""
 		out, err = t.u.client.CopyObject(ctx, in, t.with)
@@ -233,6 +236,9 @@ func (t *transfer) afterCopy(ctx context.Context, before *s3.HeadObjectOutput, h
 		return t.normalized(ctx, out, answer{}, how)
 	case foreign:
 		return t.overwritten(seen(out))
+	}
+	if t.existing != nil {
+		return t.refusedExisting(cause)
 	}
 	if !cannot(cause) && status(cause) != http.StatusPreconditionFailed {
 		return cause

@@ -53,11 +53,14 @@ type transfer struct {
 	named     bool         // the answer to CompleteMultipartUpload named the key
 	blind     bool         // the object may not be looked at
 	hidden    bool         // its checksums may not be
+	compares  bool         // nothing is sent: a file is compared with what is there
 	noCRC     bool         // the store refused one
 	summed    answeredSums // by the last call that made the object
 	gone      string       // the id of an upload that is no more, even if it is listed
 	copied    bool         // the copy onto the key was answered: a later run does not know the object as its own
 	partTags  string       // the composite of the ETags that the store gave the parts
+
+	existing *existing // the object was there already, and there is no source; nil: it is uploaded
 
 	looked   bool                 // the first look at the key, for a condition, got an answer
 	first    *s3.HeadObjectOutput // what it saw; nil: nothing

@@ -204,11 +204,11 @@ func (t *transfer) staged(ctx context.Context, out *s3.HeadObjectOutput) error {
 	key := t.stagingKey()
 	defer t.unstage(ctx, key, "")
 	for try := 1; ; try++ {
-		there, err := t.copyThere(ctx, key, out.ETag)
+		there, made, err := t.copyThere(ctx, key, out.ETag)
 		if err != nil {
 			return t.afterCopy(ctx, out, StagedCopy, err)
 		}
-		if t.judge(there, answer{}) != isMD5 {
+		if t.judge(there, made) != isMD5 {
 			t.kept(StagedCopy)
 			t.compare(out)
 			return nil
@@ -222,7 +222,7 @@ func (t *transfer) staged(ctx context.Context, out *s3.HeadObjectOutput) error {
 }
 
 // copyThere copies the object to the second key, and looks at what is there then.
-func (t *transfer) copyThere(ctx context.Context, key string, tag *string) (*s3.HeadObjectOutput, error) {
+func (t *transfer) copyThere(ctx context.Context, key string, tag *string) (*s3.HeadObjectOutput, answer, error) {
 	in := &s3.CopyObjectInput{
 		Bucket: &t.job.Bucket, Key: &key,
 		CopySource: copySource(t.job.Bucket, t.job.Key), CopySourceIfMatch: tag,
@@ -232,15 +232,15 @@ func (t *transfer) copyThere(ctx context.Context, key string, tag *string) (*s3.
 		in.TaggingDirective = types.TaggingDirectiveReplace
 	}
 	for try := 1; ; try++ {
-		_, err := t.copy(ctx, in)
+		made, err := t.copy(ctx, in)
 		if err == nil {
 			var there *s3.HeadObjectOutput
 			if there, err = t.headOf(ctx, key); err == nil {
-				return there, nil
+				return there, made, nil
 			}
 		}
 		if status(err) != http.StatusNotFound || try == copyTries {
-			return nil, err
+			return nil, answer{}, err
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
-	"net/url"
 	"slices"
 	"sync"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go/middleware"
 
 	"s3up/internal/etag"
 )
@@ -220,72 +220,33 @@ var launch = time.Date(2010, 11, 11, 0, 0, 0, 0, time.UTC)
 // not implemented or odd is a note: what it tells is a help, not a need.
 func (t *transfer) unfinished(ctx context.Context) ([]*found, error) {
 	var all []*found
-	// Other keys that begin as this one does may hold what XML cannot.
-	in := &s3.ListMultipartUploadsInput{Bucket: &t.job.Bucket, Prefix: &t.key, EncodingType: types.EncodingTypeUrl}
-	pages := make(map[string]bool)
 	looked := 0
-	for {
-		out, err := t.u.client.ListMultipartUploads(ctx, in, t.with)
-		switch {
-		case code(err) == "NoSuchUpload":
-			return all, nil // rclone serve s3: there never was one in this bucket
-		case err != nil && in.KeyMarker != nil && status(err) != 0:
-			// versitygw refuses its own marker (SERVERS.md, finding 9).
-			t.note("the store did not list all unfinished uploads: %s", reason(err))
-			return all, nil
-		case t.o.NoResume && status(err) == http.StatusForbidden:
-			return nil, nil // nobody asked for what it tells
-		case err != nil && (cannot(err) || isAnswer(err)):
-			t.note("unfinished uploads of this key cannot be listed (%s): none is resumed or cleaned up%s", reason(err),
-				lacking(err, "s3:ListBucketMultipartUploads", "--resume never"))
-			return nil, nil
-		case err != nil:
-			return nil, err
+	end, err := t.listings().uploads(ctx, t.key, func(key string, u *types.MultipartUpload, answer middleware.Metadata) (bool, error) {
+		if key != t.key || aws.ToString(u.UploadId) == "" || *u.UploadId == t.gone {
+			return true, nil
 		}
-		now := serverTime(out.ResultMetadata)
-		for i := range out.Uploads {
-			if u := &out.Uploads[i]; listed(u.Key, out.EncodingType) == t.key && aws.ToString(u.UploadId) != "" && *u.UploadId != t.gone {
-				if looked++; looked > t.o.Limits.Looks {
-					t.note("the store lists more than %d unfinished uploads of this key: the others were not looked at", t.o.Limits.Looks)
-					return all, nil
-				}
-				f, err := t.look(ctx, u, now)
-				if err != nil {
-					return nil, err
-				}
-				if f != nil {
-					all = append(all, f)
-				}
-			}
+		if looked++; looked > t.o.Limits.Looks {
+			t.note("the store lists more than %d unfinished uploads of this key: the others were not looked at", t.o.Limits.Looks)
+			return false, nil
 		}
-		if !aws.ToBool(out.IsTruncated) {
-			return all, nil
+		f, err := t.look(ctx, u, serverTime(answer))
+		if f != nil {
+			all = append(all, f)
 		}
-		key, id := listed(out.NextKeyMarker, out.EncodingType), aws.ToString(out.NextUploadIdMarker)
-		page := key + "\x00" + id
-		if key == "" || pages[page] {
-			t.note("the store did not list all unfinished uploads: its listing does not go on")
-			return all, nil
-		}
-		if len(pages)+1 == t.o.Limits.Pages {
-			t.note("the store did not list all unfinished uploads: its listing does not end")
-			return all, nil
-		}
-		pages[page] = true
-		in.KeyMarker, in.UploadIdMarker = &key, optional(id)
+		return true, err
+	})
+	switch {
+	case err == nil && end.Short != "":
+		t.note("the store did not list all unfinished uploads: %s", end.Short)
+	case err == nil:
+	case t.o.NoResume && status(err) == http.StatusForbidden: // nobody asked for what it tells
+	case cannot(err) || isAnswer(err):
+		t.note("unfinished uploads of this key cannot be listed (%s): none is resumed or cleaned up%s", reason(err),
+			lacking(err, "s3:ListBucketMultipartUploads", "--resume never"))
+	default:
+		return nil, err
 	}
-}
-
-// listed returns a key as a listing has it. The SDK does not decode those that
-// it asked to be encoded (S3-FACTS §10); not all stores do encode them.
-func listed(key *string, encoding types.EncodingType) string {
-	s := aws.ToString(key)
-	if encoding == types.EncodingTypeUrl {
-		if plain, err := url.QueryUnescape(s); err == nil {
-			return plain
-		}
-	}
-	return s
+	return all, nil
 }
 
 // isAnswer says whether a store that answers kept on failing, or answered what
@@ -314,16 +275,7 @@ func (t *transfer) look(ctx context.Context, u *types.MultipartUpload, now time.
 	default:
 		return nil, err
 	}
-	var alive time.Time
-	if begun := aws.ToTime(u.Initiated); begun.After(launch) {
-		alive = begun
-	}
-	for _, p := range f.parts {
-		if p.modified.After(alive) {
-			alive = p.modified
-		}
-	}
-	if !alive.IsZero() {
+	if alive := lastSign(u, f.parts); !alive.IsZero() {
 		f.idle = max(now.Sub(alive), 0)
 	}
 	return f, nil
@@ -337,32 +289,19 @@ func (t *transfer) listParts(ctx context.Context, id string) (map[int]storedPart
 
 // listUpload returns the parts of an upload, and which checksum they have.
 func (t *transfer) listUpload(ctx context.Context, id string) (map[int]storedPart, types.ChecksumAlgorithm, error) {
-	parts := make(map[int]storedPart)
-	in := &s3.ListPartsInput{Bucket: &t.job.Bucket, Key: &t.key, UploadId: &id}
+	in := s3.ListPartsInput{Key: &t.key, UploadId: &id}
 	// Of parts with a checksum the store tells those only who bring the key; with it,
 	// it may not tell of others.
 	in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = t.props.customer()
-	for page := 1; ; page++ {
-		out, err := t.u.client.ListParts(ctx, in, t.with)
-		if in.SSECustomerKey != nil && page == 1 && (status(err) == http.StatusBadRequest || status(err) == http.StatusForbidden) {
-			in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = nil, nil, nil
-			out, err = t.u.client.ListParts(ctx, in, t.with)
-		}
-		if err != nil {
-			return nil, "", err
-		}
-		known := len(parts)
-		for _, p := range out.Parts {
-			parts[int(aws.ToInt32(p.PartNumber))] = storedPart{
-				size: aws.ToInt64(p.Size), etag: etag.Trim(aws.ToString(p.ETag)), crc: aws.ToString(p.ChecksumCRC64NVME), modified: aws.ToTime(p.LastModified),
-				summed: cmp.Or(p.ChecksumCRC64NVME, p.ChecksumCRC32, p.ChecksumCRC32C, p.ChecksumSHA1, p.ChecksumSHA256) != nil}
-		}
-		next := aws.ToString(out.NextPartNumberMarker)
-		if !aws.ToBool(out.IsTruncated) || next == "" || len(parts) == known || page == t.o.Limits.Pages || len(parts) > t.o.Limits.Parts {
-			return parts, out.ChecksumAlgorithm, nil // some listings never end (SERVERS.md, finding 9)
-		}
-		in.PartNumberMarker = &next
+	parts, first, err := t.listings().parts(ctx, in)
+	if in.SSECustomerKey != nil && (status(err) == http.StatusBadRequest || status(err) == http.StatusForbidden) {
+		in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = nil, nil, nil
+		parts, first, err = t.listings().parts(ctx, in)
 	}
+	if err != nil {
+		return nil, "", err
+	}
+	return parts, first.ChecksumAlgorithm, nil
 }
 
 // anySum says whether parts have checksums.
@@ -520,28 +459,14 @@ func (t *transfer) clear(ctx context.Context, all []*found, chosen *upload) {
 // were under way may have been stored after an abort (S3-FACTS §10).
 const aborts = 5
 
+var errStillThere = errors.New("it still has parts after having been aborted " + plural(aborts, "time"))
+
 // abort ends an upload and makes sure that it is gone.
 func (t *transfer) abort(ctx context.Context, id string) error {
-	for range aborts {
-		_, err := t.u.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
-			Bucket: &t.job.Bucket, Key: &t.key, UploadId: &id}, t.with)
-		if err != nil {
-			if isGone(err) {
-				return nil
-			}
-			return err
-		}
+	return t.listings().abort(ctx, t.key, id, func(ctx context.Context) (int, error) {
 		parts, err := t.listParts(ctx, id)
-		switch {
-		case isGone(err), err == nil && len(parts) == 0:
-			return nil
-		case err != nil && cannot(err):
-			return nil // nobody can tell; the abort itself was accepted
-		case err != nil:
-			return err
-		}
-	}
-	return errors.New("it still has parts after having been aborted " + plural(aborts, "time"))
+		return len(parts), err
+	})
 }
 
 // leave sees to an upload that failed: its parts are kept where a later run can

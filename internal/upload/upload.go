@@ -280,9 +280,15 @@ type Result struct {
 	// The store's checksum of the whole object, in base64, which is that of the bytes
 	// that were read; empty if it shows none.
 	ChecksumAlgorithm, Checksum string
-	Duration                    time.Duration
-	Notes                       []string
-	Err                         error
+	// Of an object that was there already: its ETag before, its class, and why it was
+	// left as it is.
+	Was, StorageClass string
+	Skip              Skip
+	Custom            []string // of a dry run: what it has that no copy takes along
+
+	Duration time.Duration
+	Notes    []string
+	Err      error
 	// Resumable says that the parts which were sent are kept, and that the same
 	// upload again goes on with them.
 	Resumable bool

@@ -1,0 +1,329 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sync/errgroup"
+
+	"s3up/internal/etag"
+	"s3up/internal/tree"
+	"s3up/internal/upload"
+)
+
+const normalizeHelp = `s3up normalize: give objects that are there their MD5 as ETag
+
+Usage:
+  s3up normalize [FLAG]... s3://BUCKET/KEY | s3://BUCKET/PREFIX/...
+
+Examples:
+  s3up normalize s3://backups/db.dump                       one object; asks first
+  s3up normalize --dry-run s3://backups/2026/               tell what would be done
+  s3up normalize --yes s3://backups/2026/ --include '*.iso' --min-size 100MiB
+  s3up normalize --yes --json - < urls                      the URLs, one a line
+  s3up normalize --batch-manifest m.csv --batch-job job.json s3://archive/
+                                                            a job for S3 Batch Operations
+
+An object that was sent in parts has an ETag like 9b2…-16, which is the MD5 of nothing. A copy
+onto itself on the server gives it the MD5 of its bytes, as s3up cp does after an upload. What
+the object carries stays: headers and metadata are restated as HEAD shows them, as are class,
+encryption and the ACL, and its tags are copied. It costs a copy on the server for each object;
+nothing is downloaded. Left alone, with the reason, is what is larger than 5 GiB, encrypted with
+KMS or a key of somebody's own, archived, locked, or in a bucket that keeps versions without
+--allow-versions; and what somebody writes meanwhile. It may be ended at any time and run again:
+what is done is found done. A URL that ends in a slash, or is a bucket alone, is all that is
+below it. The store makes the new ETag of the bytes that it has: that they are those that were
+once sent, s3up verify tells.
+`
+
+func normalizeFlags() []cli.Flag {
+	return append(connectionFlags(),
+		listFlag(groupWhich, "include", "PATTERN", "below a prefix, only keys that it matches, by what follows the prefix:\n* is any characters, / among them, and ? is one; repeatable"),
+		listFlag(groupWhich, "exclude", "PATTERN", "no keys that it matches, whatever --include says; repeatable"),
+		textFlag(groupWhich, "min-size", "SIZE", "of what is below a prefix, nothing that is smaller"),
+		textFlag(groupWhich, "max-size", "SIZE", "and nothing that is larger"),
+		toggleFlag(groupWhich, "allow-versions", "in buckets that keep versions too: the version of parts stays behind"),
+		textFlag(groupDo, "normalize", "HOW", "self, a copy onto itself; staged, copies to a second key and back, for\nstores whose self-copy keeps the ETag; auto is self (default auto)"),
+		toggleFlag(groupDo, "prune-version", "with --allow-versions, delete the version of parts that stays behind"),
+		toggleFlag(groupDo, "ignore-acl", "take it that no object has an ACL of its own, and read none"),
+		toggleFlag(groupDo, "yes", "do not ask", "y"),
+		textFlag(groupDo, "batch-manifest", "FILE", "only write a manifest for S3 Batch Operations, as CSV, of what would\nbe done: a file for each storage class"),
+		textFlag(groupDo, "batch-job", "FILE", "and the CreateJob request for it, as JSON"),
+		textFlag(groupDo, "batch-operation", "WHAT", "of that job: copy; or checksum: have the MD5s computed and reported,\nof objects of any size, which stay as they are (default copy)"),
+		toggleFlag(groupETag, "require-md5", "exit 10 also if an object was left alone that is in parts"),
+		toggleFlag(groupOutput, "dry-run", "tell what would be done"),
+	)
+}
+
+// normalizeOptions are what the flags and arguments of normalize say.
+type normalizeOptions struct {
+	connection
+	targets       []target
+	selected      tree.Selection
+	min, max      int64
+	how           upload.Normalize
+	allowVersions bool
+	pruneVersion  bool
+	ignoreACL     bool
+	requireMD5    bool
+	yes, dryRun   bool
+	batch         batchOptions
+}
+
+func runNormalize(p *program, v *values) (int, error) {
+	c := v.c
+	o := normalizeOptions{
+		connection:    v.connection(),
+		selected:      tree.Selection{Include: v.patterns("include"), Exclude: v.patterns("exclude")},
+		min:           v.size("min-size", 1, maxObject),
+		max:           v.size("max-size", 1, maxObject),
+		how:           upload.Normalize(v.choice("normalize", "auto", "self", "staged")),
+		allowVersions: c.Bool("allow-versions"),
+		pruneVersion:  c.Bool("prune-version"),
+		ignoreACL:     c.Bool("ignore-acl"),
+		requireMD5:    c.Bool("require-md5"),
+		yes:           c.Bool("yes"),
+		dryRun:        c.Bool("dry-run"),
+		batch: batchOptions{
+			manifest:  v.text("batch-manifest", "the name of a file"),
+			job:       v.text("batch-job", "the name of a file"),
+			operation: v.choice("batch-operation", batchCopy, batchChecksum),
+		},
+	}
+	if v.err != nil {
+		return 0, v.err
+	}
+	var err error
+	if o.targets, err = p.targets(c.Args().Slice(), "type: s3up normalize s3://BUCKET/KEY"); err != nil {
+		return 0, err
+	}
+	switch {
+	case o.max > 0 && o.max < o.min:
+		return 0, usagef("", "--max-size is less than --min-size: no object is meant")
+	case o.batch.job != "" && o.batch.manifest == "":
+		return 0, usagef("add --batch-manifest FILE", "--batch-job needs its manifest")
+	case o.batch.manifest == "" && c.IsSet("batch-operation"):
+		return 0, usagef("add --batch-manifest FILE", "--batch-operation is for a job of S3 Batch Operations")
+	case o.batch.manifest != "" && strings.HasPrefix(o.targets[0].bucket, "arn:"):
+		return 0, usagef("use the name of the bucket", "a manifest of S3 Batch Operations names no access point")
+	case o.batch.manifest != "" && o.manyBuckets():
+		return 0, usagef("write one for each", "a manifest of S3 Batch Operations is of one bucket")
+	case o.batch.manifest == "" && !o.yes && !o.dryRun && !p.canAsk():
+		return 0, p.mustAsk("to copy objects")
+	}
+	n := &normalizing{link: p.newLink(o.connection), o: o, noted: make(map[string]int)}
+	n.facts.bucket = o.targets[0].bucket
+	ctx, release := onSignals(context.Background(), n.told, os.Exit)
+	defer release()
+	if err := n.run(ctx); err != nil {
+		n.refuse(causeOf(ctx, err))
+	}
+	return n.finish(ctx), nil
+}
+
+func (o *normalizeOptions) manyBuckets() bool {
+	for _, t := range o.targets {
+		if t.bucket != o.targets[0].bucket {
+			return true
+		}
+	}
+	return false
+}
+
+// A normalizing is one run of normalize.
+type normalizing struct {
+	*link
+	o     normalizeOptions
+	u     *upload.Uploader
+	show  *counting
+	batch *batch // nil: objects are copied
+
+	mu      sync.Mutex
+	tally   outcomes
+	summary normalizeSummary
+	noted   map[string]int // notes, and how often there was reason for them
+}
+
+// A candidate is an object of parts that was found.
+type candidate struct {
+	target
+	size int64 // -1: it was named, and not looked at
+}
+
+// objectWorkers is how many objects are seen to at once. What is in flight is
+// bounded by the uploader's slots.
+const objectWorkers = 64
+
+func (n *normalizing) run(ctx context.Context) error {
+	if err := n.open(ctx, n.o.targets[0].bucket, func() { n.u.Throttled() }); err != nil {
+		return err
+	}
+	for _, t := range n.o.targets[1:] {
+		if err := n.store.CheckBucket(ctx, t.bucket); err != nil {
+			n.facts.bucket = t.bucket
+			return err
+		}
+	}
+	options := upload.Options{Slots: n.o.store.Connections, Normalize: n.o.how, PruneVersion: n.o.pruneVersion,
+		ServerMD5: n.store.AWS, CopyConditions: n.store.AWS, StaleAfter: defaultStale, Limits: upload.Limits{MaxCopy: n.store.MaxCopy}}
+	var err error
+	if n.u, err = upload.New(n.store.Client, options); err != nil {
+		return err
+	}
+	if n.o.batch.manifest != "" {
+		n.batch = newBatch(n.o.batch, n.o.targets[0].bucket)
+		return n.find(ctx, n.toManifest)
+	}
+	if n.o.yes || n.o.dryRun {
+		return n.find(ctx, n.one)
+	}
+	return n.ask(ctx)
+}
+
+// find finds what is of parts, and has do see to it, some at a time.
+func (n *normalizing) find(ctx context.Context, do func(context.Context, candidate)) error {
+	n.show = newCounting(n.out)
+	defer n.show.stop()
+	workers := new(errgroup.Group)
+	workers.SetLimit(objectWorkers)
+	for _, t := range n.o.targets {
+		if err := n.candidates(ctx, t, func(c candidate) {
+			n.show.found(c.size)
+			workers.Go(func() error {
+				if ctx.Err() == nil {
+					do(ctx, c)
+				}
+				n.show.done(c.size)
+				return nil
+			})
+		}); err != nil {
+			workers.Wait()
+			n.facts.bucket = t.bucket
+			return err
+		}
+	}
+	workers.Wait()
+	return context.Cause(ctx)
+}
+
+// candidates tells of what is under one URL and may be of parts.
+func (n *normalizing) candidates(ctx context.Context, t target, found func(candidate)) error {
+	if t.key != "" && !strings.HasSuffix(t.key, "/") {
+		found(candidate{t, -1})
+		return nil
+	}
+	for o, err := range tree.List(ctx, n.store.Client, t.bucket, t.key) {
+		switch {
+		case err != nil:
+			return err
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case !n.o.selected.Takes(o.Key[len(t.key):]), o.Size < n.o.min, n.o.max > 0 && o.Size > n.o.max:
+			continue
+		case etag.IsMD5(o.ETag):
+			n.mu.Lock()
+			n.summary.Unchanged++
+			n.tally.done++
+			n.mu.Unlock()
+			continue
+		}
+		if skip := (upload.Limits{MaxCopy: n.store.MaxCopy}).Foresee(o.Key, o.ETag, o.Size, o.Class); skip != "" && !n.batch.takes(skip) {
+			n.report(&upload.Result{Job: &upload.Job{Bucket: t.bucket, Key: o.Key}, Status: upload.Skipped, Skip: skip, Size: o.Size,
+				Was: o.ETag, ETag: o.ETag, ETagKind: upload.ETagMultipart, Parts: etag.Parts(o.ETag), StorageClass: o.Class})
+			continue
+		}
+		found(candidate{target{t.bucket, o.Key}, o.Size})
+	}
+	return nil
+}
+
+// one sees to one object.
+func (n *normalizing) one(ctx context.Context, c candidate) {
+	r := n.u.Normalize(ctx, n.job(c, n.o.dryRun))
+	if n.o.dryRun && r.Status == upload.WouldNormalize {
+		r.Notes = append(r.Notes, n.foreseen(r)...)
+	}
+	n.report(r)
+}
+
+func (n *normalizing) job(c candidate, dry bool) *upload.NormalizeJob {
+	return &upload.NormalizeJob{Bucket: c.bucket, Key: c.key, AllowVersions: n.o.allowVersions, IgnoreACL: n.o.ignoreACL, DryRun: dry}
+}
+
+// foreseen is what a dry run notes beside.
+func (n *normalizing) foreseen(r *upload.Result) []string {
+	if len(r.Custom) == 0 {
+		return nil
+	}
+	return []string{"it has " + strings.Join(r.Custom, " and ") + ", which the copy is given again"}
+}
+
+// copiesOf is how many copies an object takes, and requests how many requests.
+func (o *normalizeOptions) copiesOf() (copies int64, requests int) {
+	copies, requests = 1, 3
+	if o.how == upload.NormalizeStaged {
+		copies, requests = 2, 9
+	}
+	if !o.ignoreACL {
+		requests++
+	}
+	return copies, requests
+}
+
+// ask finds all first, tells what it will cost, and asks.
+func (n *normalizing) ask(ctx context.Context) error {
+	var mu sync.Mutex
+	var all []candidate
+	var bytes int64
+	if err := n.find(ctx, func(ctx context.Context, c candidate) {
+		if c.size < 0 { // nothing is known of it
+			r := n.u.Normalize(ctx, n.job(c, true))
+			if r.Status != upload.WouldNormalize {
+				n.report(r)
+				return
+			}
+			c.size = r.Size
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		all, bytes = append(all, c), bytes+c.size
+	}); err != nil || len(all) == 0 {
+		return err
+	}
+	copies, requests := n.o.copiesOf()
+	where := n.o.targets[0].String()
+	if len(n.o.targets) > 1 {
+		where = plural(len(n.o.targets), "URL")
+	}
+	yes, err := n.confirm(ctx, fmt.Sprintf("copy %s under %s on the server: %s in %d requests; go on?", plural(len(all), "object"), where,
+		byteSize(bytes*copies), len(all)*requests))
+	if err != nil {
+		return err
+	}
+	if !yes {
+		n.out.talk("nothing was copied")
+		return nil
+	}
+	n.show = newCounting(n.out)
+	defer n.show.stop()
+	workers := new(errgroup.Group)
+	workers.SetLimit(objectWorkers)
+	for _, c := range all {
+		n.show.found(c.size)
+	}
+	for _, c := range all {
+		workers.Go(func() error {
+			if ctx.Err() == nil {
+				n.one(ctx, c)
+			}
+			n.show.done(c.size)
+			return nil
+		})
+	}
+	workers.Wait()
+	return context.Cause(ctx)
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"errors"
+)
+
+// outcomes are what became of many things, for the exit code. The zero value is
+// ready.
+type outcomes struct {
+	done  int         // of which nothing is left to do
+	exits map[int]int // how many ended with a code
+	first int         // the code of the first that failed
+	cut   int         // that a signal ended
+}
+
+// fail counts what ended with a problem.
+func (t *outcomes) fail(p problem) {
+	if p.code == interruptedCode {
+		t.cut++
+	}
+	if t.exits == nil {
+		t.exits, t.first = make(map[int]int), p.exit
+	}
+	t.exits[p.exit]++
+}
+
+// exit returns the exit code for all.
+func (t *outcomes) exit(ctx context.Context) int {
+	var stop stopped
+	switch {
+	case t.cut > 0 && errors.As(context.Cause(ctx), &stop):
+		return stop.code()
+	case len(t.exits) == 0:
+		return exitOK
+	case t.done > 0 && !(len(t.exits) == 1 && t.first == exitNotMD5):
+		return exitPartial
+	case len(t.exits) == 1:
+		return t.first
+	}
+	return exitFailed
+}
+
+// written returns the exit code of a run whose results were to be written.
+func (l *link) written(code int) int {
+	err := l.out.failed
+	if err == nil {
+		return code
+	}
+	l.out.complain("write the results to stdout: %s", rootCause(err))
+	if code == exitOK {
+		return exitFailed
+	}
+	return code
+}

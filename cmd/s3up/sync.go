@@ -1,0 +1,476 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"s3up/internal/etag"
+	"s3up/internal/tree"
+	"s3up/internal/upload"
+)
+
+// syncOptions are what the flags and arguments of sync say.
+type syncOptions struct {
+	cpOptions
+	delete    bool
+	maxDelete int // 0: the greater of leastDeletes and a tenth of the objects
+	sizeOnly  bool
+	noCache   bool
+	normalize bool // what is there already, in parts
+}
+
+// leastDeletes is how many objects may be deleted without --max-delete, however few
+// there are.
+const leastDeletes = 1000
+
+// notOfSync are the flags of cp that make no sense for a sync: which files, it finds
+// out by itself, and on what condition.
+var notOfSync = []string{"recursive", "files-from", "files-from0", "no-clobber", "if-match", "if-changed", "expected-size",
+	"min-size", "max-memory", "allow-empty", "dry-run"}
+
+func syncFlags() []cli.Flag {
+	flags := slices.DeleteFunc(cpFlags(), func(f cli.Flag) bool { return slices.Contains(notOfSync, f.Names()[0]) })
+	return append(flags,
+		toggleFlag(groupFiles, "delete", "delete objects below the prefix that have no file, when all files are\nstored; none that --exclude or --include leaves out, none if a file\nfailed, none if the folder is empty"),
+		textFlag(groupFiles, "max-delete", "N", "if there are more of these, delete none: exit 6 (default 1000 or a\ntenth of the objects below the prefix, whichever is more)"),
+		toggleFlag(groupFiles, "size-only", "what has the same size is the same: nothing is read to find out"),
+		toggleFlag(groupFiles, "no-hash-cache", "read each file whose size is the same; else its hash is kept in\n$XDG_CACHE_HOME/s3up/hashes until size, times or inode change"),
+		toggleFlag(groupETag, "normalize-existing", "give unchanged objects of parts their MD5 as ETag too, by a copy"),
+		toggleFlag(groupOutput, "dry-run", "tell what would be uploaded and deleted: the prefix is listed, files\nare read, and nothing is changed"),
+	)
+}
+
+func runSync(p *program, v *values) (int, error) {
+	o, err := newSyncOptions(v)
+	if err != nil {
+		return 0, err
+	}
+	return p.sync(o)
+}
+
+// newSyncOptions reads the flags. Each is checked before anything is sent.
+func newSyncOptions(v *values) (syncOptions, error) {
+	o := syncOptions{
+		cpOptions: v.cpOptions(),
+		delete:    v.c.Bool("delete"),
+		maxDelete: v.number("max-delete", 0, 1<<31-1),
+		sizeOnly:  v.c.Bool("size-only"),
+		noCache:   v.c.Bool("no-hash-cache"),
+		normalize: v.c.Bool("normalize-existing"),
+	}
+	switch {
+	case v.err != nil:
+		return o, v.err
+	case o.maxDelete > 0 && !o.delete:
+		return o, usagef("add --delete", "--max-delete needs --delete")
+	case o.sizeOnly && o.requireMD5:
+		return o, usagef("leave one of them out", "--size-only knows no MD5, and --require-md5 wants it")
+	}
+	o.recursive = true
+	if err := o.folderAndPrefix(v.c.Args().Slice()); err != nil {
+		return o, err
+	}
+	return o, o.checkRecords()
+}
+
+// folderAndPrefix reads the two arguments. A prefix that does not end in a slash would
+// be that of other folders too, whose objects are then deleted: it is refused.
+func (o *syncOptions) folderAndPrefix(words []string) error {
+	const usage = "type: s3up sync DIR s3://BUCKET/PREFIX/"
+	if len(words) != 2 {
+		return usagef(usage, "sync wants a folder and where it goes")
+	}
+	if isURL(words[0]) || !isURL(words[1]) {
+		return usagef(usage, "s3up only uploads: the folder comes first, then where it goes")
+	}
+	o.sources, o.destination = words[:1], words[1]
+	var err error
+	if o.bucket, o.key, err = parseURL(o.destination); err != nil {
+		return err
+	}
+	if !o.takesNames() {
+		return usagef("type: "+shellLine([]string{"s3up", "sync", words[0], o.destination + "/"}), "the prefix of a sync ends in a slash")
+	}
+	if o.key == "" && !strings.HasSuffix(o.destination, "/") {
+		o.destination += "/"
+	}
+	if info, err := os.Stat(words[0]); err == nil && !info.IsDir() {
+		return usagef("type: "+shellLine([]string{"s3up", "cp", words[0], o.destination}), "is no folder: %s", words[0])
+	}
+	return nil
+}
+
+// A syncing is one run of sync.
+type syncing struct {
+	*copying
+	o        syncOptions
+	root     string
+	cache    *tree.Cache
+	comparer *tree.Comparer
+	gone     tree.Keys // objects without a file
+	broken   bool      // not all was compared
+	byTime   int       // objects that nothing but their size and time tells of
+}
+
+// sync makes the objects below a prefix what the files of a folder are. The error is
+// one of usage; nothing was sent then.
+func (p *program) sync(o syncOptions) (int, error) {
+	s := &syncing{copying: p.newCopying(o.cpOptions, true), o: o, root: o.sources[0]}
+	s.terse = !o.verbose
+	unlock := func() {}
+	var err error
+	if !o.dryRun {
+		unlock, err = lock(o.lock)
+	}
+	var usage *usageError
+	switch {
+	case errors.As(err, &usage):
+		return 0, err
+	case err != nil:
+		s.trouble("", err)
+		return s.finish(context.Background()), nil
+	}
+	defer unlock()
+	if s.records, err = openRecords(o.report, o.sums); err != nil {
+		return 0, err
+	}
+	ctx, release := onSignals(context.Background(), s.told, os.Exit)
+	defer release()
+	if err := s.run(ctx); err != nil {
+		s.trouble("", causeOf(ctx, err))
+	}
+	return s.finish(ctx), nil
+}
+
+// run compares, uploads, and deletes. The error is one that came before all that.
+func (s *syncing) run(ctx context.Context) error {
+	f := &folder{root: s.root}
+	if err := s.o.checkFolder(f); err != nil {
+		s.tell(problem{why: fmt.Sprintf("the folder %s cannot be read: %s", quoted(clip(s.root)), rootCause(err)),
+			hint: "check the path, and whether it is mounted; nothing was changed", exit: exitNotFound})
+		return nil
+	}
+	if err := s.connect(ctx, unlimited); err != nil {
+		return err
+	}
+	s.openCache()
+	s.comparer = &tree.Comparer{
+		Files:    s.ownLeftOut(s.o.walk(ctx, f, s.passedBy)),
+		Objects:  tree.List(ctx, s.store.Client, s.o.bucket, s.o.key),
+		Prefix:   s.o.key,
+		Uploader: s.uploader,
+		Job:      s.job,
+		Cache:    s.cache,
+		Shard:    s.o.shard,
+		Takes:    s.o.selected.Takes,
+		SizeOnly: s.o.sizeOnly,
+	}
+	if s.o.dryRun {
+		for t := range s.compare(ctx) {
+			if t.existing != nil {
+				s.report(t, s.same(t, t.existing))
+				continue
+			}
+			s.report(t, s.rehearseOne(ctx, s.uploader, t))
+		}
+	} else if err := s.send(ctx, s.compare(ctx)); err != nil {
+		return err
+	}
+	s.elsewhere = s.comparer.WalkedFiles
+	whole := s.comparer.WalkedFiles
+	if s.broken || ctx.Err() != nil {
+		whole = 0
+	}
+	s.cache.Close(s.root, whole)
+	if s.byTime > 0 {
+		s.note(fmt.Sprintf("%s compared by size and time: the ETags are no MD5s there, and no checksum tells; --store-md5 leaves the MD5 in the metadata",
+			wereWas(s.byTime, "object")))
+	}
+	s.deleteGone(ctx)
+	return nil
+}
+
+func wereWas(n int, thing string) string {
+	if n == 1 {
+		return plural(n, thing) + " was"
+	}
+	return plural(n, thing) + " were"
+}
+
+// ownLeftOut leaves out the files that this run writes.
+func (s *syncing) ownLeftOut(files iter.Seq[tree.File]) iter.Seq[tree.File] {
+	return func(yield func(tree.File) bool) {
+		for f := range files {
+			if s.records.own(f.Info) {
+				s.noteAlike("own", "", "%s is this run's own: it is passed by", f.Path)
+				continue
+			}
+			if !yield(f) {
+				return
+			}
+		}
+	}
+}
+
+// openCache opens the hash cache, which is a help, and no need.
+func (s *syncing) openCache() {
+	if s.o.noCache || s.o.sizeOnly {
+		return
+	}
+	dir, err := os.UserCacheDir()
+	if err == nil {
+		share := ""
+		if s.o.shard.Of > 1 {
+			share = fmt.Sprintf("%d/%d", s.o.shard.Index, s.o.shard.Of)
+		}
+		s.cache, err = tree.OpenCache(filepath.Join(dir, "s3up", "hashes"), s.root, share)
+	}
+	if err != nil {
+		if s.o.verbose {
+			s.out.talk("no hash is remembered: %s", rootCause(err))
+		}
+		return
+	}
+	s.stored = func(t *task, r *upload.Result, at time.Time) {
+		if sum, ok := etag.ParseMD5(r.MD5); ok {
+			s.cache.Put(&tree.File{Path: t.source, Rel: t.rel, Info: t.info}, at, sum, r.ETag)
+		}
+	}
+}
+
+func (s *syncing) job(f *tree.File, source *upload.Source) *upload.Job {
+	properties, _ := s.o.propertiesOf(f.Key) // what is wrong with them, the upload tells
+	return &upload.Job{Source: source, Bucket: s.o.bucket, Key: f.Key, Properties: properties}
+}
+
+// whys say of a file that is not the same how that was seen.
+var whys = map[upload.Proof]string{
+	"":                "new",
+	upload.BySize:     "size",
+	upload.ByMD5:      "content",
+	upload.ByParts:    "content",
+	upload.ByChecksum: "content",
+	upload.ByMetadata: "content",
+	upload.ByTime:     "time",
+	upload.ByLook:     "replaced",
+}
+
+// compare hands out what is to be uploaded, reports what is not, and gathers what is
+// to be deleted.
+func (s *syncing) compare(ctx context.Context) iter.Seq[*task] {
+	return func(yield func(*task) bool) {
+		for d, err := range s.comparer.Decide(ctx) {
+			if err != nil {
+				if s.broken = true; ctx.Err() == nil {
+					s.trouble("compare with "+scheme+s.o.bucket+"/"+s.o.key, err)
+				}
+				return
+			}
+			if d.Action == tree.Delete {
+				s.gone.Add(d.Object.Key)
+				continue
+			}
+			t := s.o.taskOf(*d.File)
+			switch d.Action {
+			case tree.Fail:
+				t.err = causeOf(ctx, d.Err)
+			case tree.Keep:
+				if d.By == upload.ByTime {
+					s.byTime++
+				}
+				if s.o.normalize && etag.Parts(d.Object.ETag) > 0 {
+					t.existing = d
+					break
+				}
+				s.report(t, s.same(t, d))
+				continue
+			default:
+				t.why = whys[d.By]
+			}
+			if !yield(t) {
+				s.broken = true
+				return
+			}
+		}
+	}
+}
+
+// same is the result for a file that the object is the same as.
+func (s *syncing) same(t *task, d *tree.Decision) *upload.Result {
+	r := &upload.Result{
+		Job: &upload.Job{Bucket: s.o.bucket, Key: t.key}, Status: upload.Unchanged, Size: d.Object.Size,
+		MD5: d.MD5, ETag: d.Object.ETag, ETagKind: upload.ETagOpaque, Normalized: upload.Off,
+	}
+	if d.By == upload.ByTime {
+		r.MD5 = "" // nothing says that it is the object's
+	}
+	switch {
+	case d.MD5 != "" && d.MD5 == d.Object.ETag:
+		r.ETagKind, r.Normalized = upload.ETagMD5, upload.Already
+	case etag.Parts(d.Object.ETag) > 0:
+		r.ETagKind = upload.ETagMultipart
+	}
+	return r
+}
+
+// normalizeExisting gives an object that is the same as its file the MD5 as ETag.
+func (c *copying) normalizeExisting(ctx context.Context, t *task) *upload.Result {
+	d := t.existing
+	r := c.uploader.Normalize(ctx, &upload.NormalizeJob{Bucket: c.o.bucket, Key: t.key})
+	r.Size, r.MD5 = d.Object.Size, d.MD5
+	if r.Err == nil && r.Status == upload.NowMD5 && d.MD5 != "" && r.ETag != d.MD5 {
+		r.Status = upload.Failed
+		r.Err = &upload.Error{Kind: upload.Conflict, Msg: "somebody else wrote the key meanwhile: its ETag is " + clip(r.ETag)}
+	}
+	if r.Err == nil && r.Status != upload.NowMD5 {
+		r.Status = upload.Unchanged
+	}
+	return r
+}
+
+// trouble tells of an error that concerns the run and no single file.
+func (c *copying) trouble(what string, err error) {
+	p := explain(err, c.facts)
+	if what != "" {
+		p.why = what + ": " + p.why
+	}
+	c.tell(p)
+}
+
+// tell tells of a problem of the run, and counts it.
+func (c *copying) tell(p problem) {
+	c.out.complain("%s", sentence(p.why, p.hint))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.exits) == 0 {
+		c.first = p.exit
+	}
+	c.exits[p.exit]++
+	c.summary.Failed++
+	if p.code == interruptedCode {
+		c.cut++
+	}
+}
+
+// deleteGone deletes the objects that have no file, if all else went well, and they
+// are not too many.
+func (s *syncing) deleteGone(ctx context.Context) {
+	n := s.gone.Len()
+	allowed := s.o.maxDelete
+	if allowed == 0 {
+		allowed = max(leastDeletes, s.comparer.ListedObjects/10)
+	}
+	refuse := func(exit int, format string, args ...any) {
+		s.refused = exit
+		if s.o.delete {
+			s.summary.NotDeleted = n
+		}
+		s.out.complain(format, args...)
+	}
+	where := scheme + s.o.bucket + "/" + s.o.key
+	switch {
+	case s.comparer.WalkedFiles == 0 && s.summary.Failed == 0 && ctx.Err() == nil:
+		refuse(exitNotFound, "no file was found in %s, or none is selected: nothing was changed below %s; check whether it is mounted", quoted(clip(s.root)), where)
+	case !s.o.delete, n == 0:
+	case ctx.Err() != nil, s.broken, s.summary.Failed > 0:
+		s.summary.NotDeleted = n
+		s.out.talk("note: nothing is deleted, because not all went well: %s", plural(n, "object")+" without a file")
+	case n > allowed:
+		refuse(exitConflict, "%d of the %d objects below %s have no file, and no more than %d may be deleted: nothing is deleted; --max-delete %d allows it",
+			n, s.comparer.ListedObjects, where, allowed, n)
+	default:
+		s.deleteAll(ctx)
+	}
+}
+
+// deleteAll deletes what has no file by now, either.
+func (s *syncing) deleteAll(ctx context.Context) {
+	still := func(yield func(string) bool) {
+		for key := range s.gone.All() {
+			path := filepath.Join(s.root, filepath.FromSlash(strings.TrimPrefix(key, s.o.key)))
+			if info, err := os.Lstat(path); err == nil && !info.IsDir() || err != nil && !isGone(err) {
+				s.noteAlike("there", "more objects are not deleted, because there are files of their names", "%s is there: the object of its name is not deleted", path)
+				continue
+			}
+			if ctx.Err() != nil || !yield(key) {
+				return
+			}
+		}
+	}
+	if s.o.dryRun {
+		for key := range still {
+			s.deleted(key, "would-delete", nil)
+		}
+		return
+	}
+	tree.DeleteAll(ctx, s.store.Client, s.o.bucket, still, func(key string, err error) {
+		s.deleted(key, "deleted", causeOf(ctx, err))
+	})
+	s.short = s.short || ctx.Err() != nil
+}
+
+// isGone says whether there can be no file of a name.
+func isGone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENAMETOOLONG)
+}
+
+// deleted tells what came of a deletion.
+func (s *syncing) deleted(key string, status upload.Status, err error) {
+	l := deleteLine{V: schema, Type: "file", Op: "delete", Bucket: s.o.bucket, Key: key, Status: status}
+	var p problem
+	s.mu.Lock()
+	switch {
+	case err != nil:
+		p = explain(err, s.facts)
+		l.Status, l.ExitCode, l.Error, l.ErrorCode, l.Hint = upload.Failed, p.exit, p.why, p.code, p.hint
+		if len(s.exits) == 0 {
+			s.first = p.exit
+		}
+		s.exits[p.exit]++
+		s.summary.Failed++
+	case s.o.dryRun:
+		s.summary.WouldDelete++
+	default:
+		s.summary.Deleted++
+	}
+	s.mu.Unlock()
+	if s.o.json || s.records.report != nil {
+		s.line(jsonLine(l))
+	}
+	url := scheme + s.o.bucket + "/" + key
+	switch {
+	case err != nil:
+		s.out.complain("delete %s: %s", url, sentence(p.why, p.hint))
+	case s.o.json || s.o.quiet:
+	case s.o.dryRun:
+		s.out.result(oneLine("would delete " + url))
+	default:
+		s.out.result(oneLine("deleted " + url))
+	}
+}
+
+// A deleteLine is what --json says of an object that has no file.
+type deleteLine struct {
+	V      int           `json:"v"`
+	Type   string        `json:"type"` // file
+	Op     string        `json:"op"`   // delete
+	Bucket string        `json:"bucket"`
+	Key    string        `json:"key"`
+	Status upload.Status `json:"status"` // deleted, would-delete, failed
+
+	ExitCode  int    `json:"exit_code,omitempty"`
+	Error     string `json:"error,omitempty"`
+	ErrorCode string `json:"error_code,omitempty"`
+	Hint      string `json:"hint,omitempty"`
+}
