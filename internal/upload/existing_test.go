@@ -190,6 +190,7 @@ func TestNormalizeSkips(t *testing.T) {
 		"KMS by default": {quirks: s3test.Quirks{KMSByDefault: true}, there: put(func(o *s3test.Object) { o.SSE = "" }), status: upload.KeptParts},
 		"and on Amazon":  {quirks: s3test.Quirks{KMSByDefault: true}, there: put(func(o *s3test.Object) { o.SSE = "" }), change: func(o *upload.Options) { o.ServerMD5 = true }, status: upload.NowMD5},
 		"a lost header":  {quirks: s3test.Quirks{CopyLoses: []string{"Cache-Control"}}, there: put(func(o *s3test.Object) { o.CacheControl = "no-store" }), status: upload.NowMD5, note: `the copy lost the cache control "no-store"`},
+		"lost grants":    {quirks: s3test.Quirks{CopyLoses: []string{"X-Amz-Acl"}}, there: put(func(o *s3test.Object) { o.ACL = "public-read" }), status: upload.NowMD5, note: "the copy changed the grants from "},
 		"lost tags":      {quirks: s3test.Quirks{CopyLoses: []string{"X-Amz-Tagging"}}, there: put(func(o *s3test.Object) { o.Tags = map[string]string{"a": "b"} }), status: upload.NowMD5, note: "the copy lost tags"},
 	} {
 		t.Run(name, func(t *testing.T) {
