@@ -61,6 +61,8 @@ func leftLine(t *task, r *upload.Result) string {
 		}
 		return oneLine(fmt.Sprintf("skipped %s: %s is there already, %s, written %s, with the ETag %s", t.name(), where,
 			byteSize(r.Found.Size), r.Found.Modified.UTC().Format(time.DateTime), clip(r.Found.ETag)))
+	case upload.WouldNormalize:
+		return oneLine(fmt.Sprintf("would normalize %s: %s has the same content  %s", t.name(), where, etagWords(r)))
 	case upload.NowMD5:
 		return oneLine(fmt.Sprintf("normalized %s: %s has the same content, and its MD5 as ETag now  %s", t.name(), where, etagWords(r)))
 	case upload.Updated:
@@ -96,6 +98,8 @@ func (s *summaryLine) add(r *upload.Result) {
 		s.Updated++
 	case upload.NowMD5:
 		s.Normalized++
+	case upload.WouldNormalize:
+		s.WouldNormalize++
 	default:
 		s.Uploaded++
 	}

@@ -79,7 +79,9 @@ type summaryLine struct {
 	Deleted     int `json:"deleted,omitempty"`
 	WouldDelete int `json:"would_delete,omitempty"` // a dry run
 	NotDeleted  int `json:"not_deleted,omitempty"`  // objects without a file that --delete left
-	Normalized  int `json:"normalized,omitempty"`   // they were unchanged, and have their MD5 as ETag now
+
+	Normalized     int `json:"normalized,omitempty"`      // they were unchanged, and have their MD5 as ETag now
+	WouldNormalize int `json:"would_normalize,omitempty"` // a dry run
 
 	Notes []string `json:"notes,omitempty"` // that concern the run and no single file
 }
@@ -99,7 +101,7 @@ func newFileLine(t *task, r *upload.Result, p *problem) fileLine {
 	if r.Size >= 0 {
 		l.Size = &r.Size
 	}
-	if r.Status == upload.NowMD5 {
+	if r.Status == upload.NowMD5 || r.Status == upload.WouldNormalize {
 		l.Op = "normalize"
 	}
 	if l.Requests == nil {

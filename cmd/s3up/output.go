@@ -93,14 +93,15 @@ func (s *summaryLine) words() string {
 		n    int
 		what string
 	}{
-		{s.WouldUpload, "would be uploaded"}, {s.Uploaded, "uploaded"}, {s.Updated, "updated"}, {s.Normalized, "normalized"}, {s.Unchanged, "unchanged"},
+		{s.WouldUpload, "would be uploaded"}, {s.Uploaded, "uploaded"}, {s.Updated, "updated"}, {s.Normalized, "normalized"}, {s.WouldNormalize, "would be normalized"},
+		{s.Unchanged, "unchanged"},
 		{s.Skipped, "skipped"}, {s.Failed, "failed"}, {s.Deleted, "deleted"}, {s.WouldDelete, "would be deleted"}, {s.NotDeleted, "not deleted"},
 	} {
 		if count.n > 0 {
 			counts = append(counts, fmt.Sprintf("%d %s", count.n, count.what))
 		}
 	}
-	files := s.WouldUpload + s.Uploaded + s.Updated + s.Normalized + s.Unchanged + s.Skipped + s.Failed
+	files := s.WouldUpload + s.Uploaded + s.Updated + s.Normalized + s.WouldNormalize + s.Unchanged + s.Skipped + s.Failed
 	line := plural(files, "file")
 	if len(counts) > 0 {
 		line += ": " + strings.Join(counts, ", ")
@@ -149,7 +150,7 @@ func way(r *upload.Result) string {
 
 // whyNotMD5 says why the ETag of a stored object is not its MD5.
 func whyNotMD5(r *upload.Result) string {
-	if r.Status == upload.Unchanged {
+	if r.Status == upload.Unchanged || r.Status == upload.WouldNormalize {
 		return "it was there already, in parts"
 	}
 	switch r.Normalized {

@@ -165,6 +165,7 @@ func (s *syncing) run(ctx context.Context) error {
 		return err
 	}
 	s.openCache()
+	defer s.closeCache()
 	s.comparer = &tree.Comparer{
 		Files:    s.ownLeftOut(s.o.walk(ctx, f, s.passedBy)),
 		Objects:  tree.List(ctx, s.store.Client, s.o.bucket, s.o.key),
@@ -179,20 +180,18 @@ func (s *syncing) run(ctx context.Context) error {
 	if s.o.dryRun {
 		for t := range s.compare(ctx) {
 			if t.existing != nil {
-				s.report(t, s.same(t, t.existing))
+				r := s.same(t, t.existing)
+				r.Status = upload.WouldNormalize
+				s.report(t, r)
 				continue
 			}
 			s.report(t, s.rehearseOne(ctx, s.uploader, t))
 		}
+		s.short = ctx.Err() != nil
 	} else if err := s.send(ctx, s.compare(ctx)); err != nil {
 		return err
 	}
 	s.elsewhere = s.comparer.WalkedFiles
-	whole := s.comparer.WalkedFiles
-	if s.broken || ctx.Err() != nil {
-		whole = 0
-	}
-	s.cache.Close(s.root, whole)
 	if s.byTime > 0 {
 		s.note(fmt.Sprintf("%s compared by size and time: the ETags are no MD5s there, and no checksum tells; --store-md5 leaves the MD5 in the metadata",
 			wereWas(s.byTime, "object")))
@@ -247,6 +246,16 @@ func (s *syncing) openCache() {
 			s.cache.Put(&tree.File{Path: t.source, Rel: t.rel, Info: t.info}, at, sum, r.ETag)
 		}
 	}
+}
+
+// closeCache drops what is remembered of files that are gone, if all of them were
+// seen.
+func (s *syncing) closeCache() {
+	files := 0
+	if !s.broken && s.o.shard.Of <= 1 {
+		files = s.comparer.WalkedFiles
+	}
+	s.cache.Close(s.root, files)
 }
 
 func (s *syncing) job(f *tree.File, source *upload.Source) *upload.Job {

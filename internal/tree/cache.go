@@ -16,6 +16,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"s3up/internal/etag"
 )
@@ -78,7 +79,7 @@ func OpenCache(dir, folder, share string) (*Cache, error) {
 	err = c.open(folder)
 	var cannot *fs.PathError
 	switch {
-	case errors.Is(err, bolt.ErrTimeout):
+	case errors.Is(err, bolterrors.ErrTimeout):
 		return nil, ErrCacheInUse
 	case err != nil && !errors.As(err, &cannot): // it is no cache, or a broken one
 		if err := os.Remove(c.file); err != nil {

@@ -83,7 +83,12 @@ func (t *transfer) compareListed(ctx context.Context, size int64, tag string, kn
 // compareLooked goes by what HEAD shows of an object whose ETag is not that of the
 // file's bytes.
 func (t *transfer) compareLooked(ctx context.Context, tag string, by Proof) (Comparison, error) {
+	slot, err := t.u.slots.acquire(ctx, weightSmall)
+	if err != nil {
+		return Comparison{By: ByLook}, err
+	}
 	out, err := t.headOf(ctx, t.job.Key)
+	slot.release(err == nil)
 	switch {
 	case err != nil && (status(err) == 0 || KindOf(err) == Temporary):
 		return Comparison{By: ByLook}, err
