@@ -116,9 +116,7 @@ func (t *transfer) lookAhead(ctx context.Context, c cut) (bool, error) {
 	t.encryption(out.ServerSideEncryption, out.SSECustomerAlgorithm)
 	wasEncrypted := t.isEncrypted()
 	t.encrypted = t.props.isOpaque() // and not by the key that was in use then
-	if t.publishes() {
-		t.findLeftover(out)
-	} else {
+	if !t.publishes() {
 		t.noteEarlyDeletion(out)
 	}
 	if wasEncrypted && shownSums(out).crc != "" && t.asksMD5() && t.props.CustomerKey == nil {
@@ -135,7 +133,6 @@ func (t *transfer) lookAhead(ctx context.Context, c cut) (bool, error) {
 		return false, nil
 	}
 	t.u.sawMD5(t.job.Bucket)
-	t.leftover = answer{}
 	t.completed = t.before
 	t.res.PartsResumed = c.parts()
 	t.tell(Resumed, c.size)
@@ -153,7 +150,6 @@ func (t *transfer) lookAheadBySum(ctx context.Context, out *s3.HeadObjectOutput,
 		return false, err
 	}
 	t.encrypted = true
-	t.leftover = answer{}
 	t.completed = t.before
 	t.res.PartsResumed = c.parts()
 	t.tell(Resumed, c.size)

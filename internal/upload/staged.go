@@ -53,6 +53,9 @@ func (t *transfer) mayStage(ctx context.Context) error {
 	probe := t.stagingPrefix() + "probe"
 	out, err := t.u.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &t.job.Bucket, Key: &probe}, t.with)
 	if err != nil && status(err) != http.StatusNotFound {
+		if ctx.Err() != nil {
+			t.removeMarkers(ctx, probe, "") // of a probe whose answer nobody waited for
+		}
 		if KindOf(err) == Access {
 			return &Error{Access, "a staged copy could not be deleted again, and --normalize staged needs that", err}
 		}
@@ -60,8 +63,7 @@ func (t *transfer) mayStage(ctx context.Context) error {
 	}
 	if err == nil && aws.ToBool(out.DeleteMarker) {
 		if out.VersionId != nil {
-			if _, err := t.u.client.DeleteObject(ctx, &s3.DeleteObjectInput{
-				Bucket: &t.job.Bucket, Key: &probe, VersionId: out.VersionId}, t.with); err != nil {
+			if err := t.removeMarkers(ctx, probe, *out.VersionId); err != nil {
 				t.note("the delete marker %s of %s could not be removed: %s", *out.VersionId, probe, reason(err))
 				if t.publishes() && KindOf(err) == Access {
 					return &Error{Access, "a staged copy could not be deleted again, version by version (s3:DeleteObjectVersion)", err}
