@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -225,6 +226,9 @@ func (c *copying) report(t *task, r *upload.Result) {
 func (c *copying) judge(r *upload.Result) *problem {
 	f := c.facts
 	f.resumable = r.Resumable
+	if r.InTheWay {
+		f.resumable, f.again = true, strings.Replace(f.again, " --no-clobber", "", 1)
+	}
 	if c.store != nil {
 		f.region = c.store.RegionOf(c.o.bucket)
 	}

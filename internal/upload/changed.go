@@ -197,7 +197,7 @@ func (t *transfer) keep(ctx context.Context, out *s3.HeadObjectOutput) (done boo
 	if err != nil {
 		return false, err
 	}
-	if has && t.isMark(out) {
+	if has && t.isUncopied(out) {
 		t.tell(Resumed, t.size)
 		return true, t.goOnAtCopy(ctx, out)
 	}

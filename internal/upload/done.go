@@ -10,9 +10,9 @@ import (
 // What an earlier run has done is not done again because a condition is in the
 // way: the same command says that it is done, or goes on where that run stopped.
 
-// isMark says whether an object that was seen to be made of the file's bytes is
+// isUncopied says whether an object that was seen to be made of the file's bytes is
 // what a run leaves that dies between Complete and the end of its copy.
-func (t *transfer) isMark(out *s3.HeadObjectOutput) bool {
+func (t *transfer) isUncopied(out *s3.HeadObjectOutput) bool {
 	if !t.mayBeMark(out) || seen(out).etag != t.composite {
 		return false
 	}
