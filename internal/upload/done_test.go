@@ -86,6 +86,14 @@ func TestIfChangedGoesOn(t *testing.T) {
 		t.Fatalf("error %v of kind %d, resumable: %t", r.Err, upload.KindOf(r.Err), r.Resumable)
 	}
 	st.ends(t, st.upload(t, file(t, data), "k", ifChanged), "k", data, upload.SelfCopy)
+
+	// With --no-clobber, the same command does not.
+	ctx, cancel = context.WithCancel(t.Context())
+	st.Fault(s3test.Fault{Op: "CopyObject", Do: s3test.Stall, Hook: cancel})
+	r = st.upload(t, file(t, data), "free", noClobber, with(ctx))
+	if upload.KindOf(r.Err) != upload.Interrupted || r.Resumable || !r.InTheWay {
+		t.Errorf("error %v of kind %d, resumable: %t, in the way: %t", r.Err, upload.KindOf(r.Err), r.Resumable, r.InTheWay)
+	}
 }
 
 // The file is the same, until it changes while it is compared.
@@ -96,12 +104,14 @@ func TestIfChangedFileChanges(t *testing.T) {
 		"in one piece": func() { st.Put(st.bucket, "k", data) },
 		"in parts":     func() { st.completed(t, "k", data, KiB, octets) },
 	} {
-		put()
-		f := newMemoryFile(data)
-		f.whenRead = func() { f.modified = f.modified.Add(1) }
-		r := st.upload(t, f.source(t), "k", ifChanged)
-		if upload.KindOf(r.Err) != upload.SourceChanged || r.Err == nil {
-			t.Errorf("%s: %s, error %v of kind %d, want %d", name, r.Status, r.Err, upload.KindOf(r.Err), upload.SourceChanged)
+		for _, change := range []func(*run){ifChanged, ifMatch("another")} {
+			put()
+			f := newMemoryFile(data)
+			f.whenRead = func() { f.modified = f.modified.Add(1) }
+			r := st.upload(t, f.source(t), "k", change, normalize(upload.NormalizeOff))
+			if upload.KindOf(r.Err) != upload.SourceChanged || r.Err == nil {
+				t.Errorf("%s: %s, error %v of kind %d, want %d", name, r.Status, r.Err, upload.KindOf(r.Err), upload.SourceChanged)
+			}
 		}
 	}
 }

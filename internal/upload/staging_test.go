@@ -48,6 +48,9 @@ func TestProbeLeavesNoMarker(t *testing.T) {
 					if r.Err == nil {
 						t.Error("it was not interrupted")
 					}
+					if fault.lost {
+						st.noVersions(t, "k")
+					}
 					r = st.upload(t, file(t, data), "k", mode.change)
 				}
 				if mode.name == "publish" {
@@ -179,6 +182,43 @@ func TestPublishKeepsTheirs(t *testing.T) {
 	st.ends(t, st.upload(t, file(t, data), "k", publish), "k", data, upload.StagedCopy)
 	if o := st.object(t, staging); o == nil || !bytes.Equal(o.body, theirs) {
 		t.Error("what the other run has staged is gone")
+	}
+}
+
+// In a bucket that keeps versions, what it has staged since is the current one when
+// ours is deleted, and stays.
+func TestPublishKeepsNewerVersion(t *testing.T) {
+	st := newStand(t, s3test.Options{Quirks: s3test.Quirks{Versioned: true}})
+	var staging string
+	st.when("DeleteObject", 2, func() {
+		for _, key := range st.Objects(st.bucket) {
+			if key != "k" {
+				staging = key
+				ours, _ := st.Server.Object(st.bucket, key)
+				st.Put(st.bucket, key, random(3*KiB+5, "theirs"), func(o *s3test.Object) {
+					o.Metadata, o.LastModified = ours.Metadata, ours.LastModified.Add(time.Minute)
+				})
+			}
+		}
+	})
+	data := random(3*KiB+5, "ours")
+	st.ends(t, st.upload(t, file(t, data), "k", publish), "k", data, upload.StagedCopy)
+	if vs := st.Versions(st.bucket, staging); len(vs) != 1 || vs[0].DeleteMarker {
+		t.Errorf("versions %v, want theirs", vs)
+	}
+}
+
+// Of two runs that publish the same bytes under a condition one wins.
+func TestPublishTwinsWithCondition(t *testing.T) {
+	data := random(3*KiB+5, "twins")
+	st := newStand(t, s3test.Options{})
+	st.when("CopyObject", 0, func() {
+		st.deleteStaged(t, "k")
+		st.Put(st.bucket, "k", data)
+	})
+	r := st.upload(t, file(t, data), "k", publish, noClobber, func(r *run) { r.CopyConditions, r.ContentType = true, "binary/octet-stream" })
+	if k := upload.KindOf(r.Err); k != upload.Conflict && k != upload.Unmet {
+		t.Errorf("%s, error %v of kind %d", r.Status, r.Err, k)
 	}
 }
 
