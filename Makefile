@@ -80,7 +80,8 @@ integration: $(STORES:%=$(BIN)/%)
 # Random faults, kills, outages and writers at once, for DURATION against each
 # store that is built: make soak DURATION=1h SEED=7 STORES="s3test minio"
 # Also two writers, one of them held up in the midst of an upload; for s3test, every
-# pair of calls without an answer, in every way, which takes as long as it takes.
+# pair of calls without an answer, in every way, and a kill at each request of every
+# flow, which take as long as they take.
 # Neither with a SEED, which is for seeing a round again.
 #
 # With ten minutes or more, the store is gone for two minutes in one round, and
@@ -95,7 +96,7 @@ soak:
 		elif [ ! -x $(BIN)/$$store ]; then echo "*** NO SOAK against $$store: it is not built ***" >&2; continue; fi; \
 		echo "--- $$store"; \
 		S3UP_SOAK=$(DURATION) S3UP_SEED=$(SEED) $$with $(GO) test -count 1 -vet off -v -timeout 0 -run "^(TestSoak$${all:+|TestTwoProcesses})$$" ./cmd/s3up; \
-		if [ "$$all" ] && [ $$store = s3test ]; then S3UP_SOAK=$(DURATION) $(GO) test -count 1 -vet off -timeout 0 -run '^TestPairsOfFaults$$' ./internal/upload; fi; \
+		if [ "$$all" ] && [ $$store = s3test ]; then S3UP_SOAK=$(DURATION) $(GO) test -count 1 -vet off -timeout 0 -run '^(TestPairsOfFaults|TestKills)$$' ./internal/upload ./cmd/s3up; fi; \
 	done
 
 # Go benchmarks: the hash, and whole uploads to a store that keeps no bytes.

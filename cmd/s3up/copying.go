@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -402,6 +403,9 @@ func (c *copying) line(text string) {
 func (c *copying) judge(r *upload.Result) *problem {
 	f := c.facts
 	f.resumable = r.Resumable
+	if r.InTheWay {
+		f.resumable, f.again = true, strings.Replace(f.again, " --no-clobber", "", 1)
+	}
 	if c.store != nil {
 		f.region = c.store.RegionOf(c.o.bucket)
 	}

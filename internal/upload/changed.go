@@ -43,10 +43,14 @@ func (t *transfer) sameStream(ctx context.Context, p *part) (done bool, _ error)
 	}
 	t.size, t.whole = p.size, p.md5
 	t.res.MD5, t.res.Size = p.md5.String(), p.size
+	t.storeMD5()
 	return t.keep(ctx, out)
 }
 
 func (t *transfer) noteUnknown() {
+	if !t.o.IfChanged {
+		return
+	}
 	t.note("whether the object has the same content cannot be told, because its ETag is no MD5: it is uploaded")
 }
 
@@ -193,6 +197,10 @@ func (t *transfer) keep(ctx context.Context, out *s3.HeadObjectOutput) (done boo
 	has, err := t.hasProperties(ctx, out)
 	if err != nil {
 		return false, err
+	}
+	if has && t.isUncopied(out) {
+		t.tell(Resumed, t.size)
+		return true, t.goOnAtCopy(ctx, out)
 	}
 	if has {
 		t.res.Status = Unchanged

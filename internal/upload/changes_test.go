@@ -25,6 +25,7 @@ type memoryFile struct {
 	modified time.Time
 	reads    []int // of each byte
 	lied     map[int64]int
+	whenRead func() // called at each read, if it is not nil
 }
 
 func newMemoryFile(data []byte) *memoryFile {
@@ -34,6 +35,9 @@ func newMemoryFile(data []byte) *memoryFile {
 func (f *memoryFile) ReadAt(p []byte, offset int64) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.whenRead != nil {
+		f.whenRead()
+	}
 	if offset >= int64(len(f.data)) {
 		return 0, io.EOF
 	}

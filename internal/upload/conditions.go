@@ -67,7 +67,7 @@ func (t *transfer) lookFirst(ctx context.Context) (done bool, _ error) {
 		t.skip(t.first)
 		return true, nil
 	case t.o.IfMatch != "" && !t.mayBeMark(t.first):
-		return false, t.holds(t.first)
+		return t.isDone(ctx)
 	case t.o.IfChanged && t.first != nil && t.src.size >= 0:
 		return t.sameFile(ctx, t.first)
 	}

@@ -172,6 +172,15 @@ func status(err error) int {
 	return 0
 }
 
+// header returns a header of the answer that an error is, "" if there is none.
+func header(err error, name string) string {
+	var e *awshttp.ResponseError
+	if errors.As(err, &e) && e.Response != nil && e.Response.Response != nil {
+		return e.Response.Header.Get(name)
+	}
+	return ""
+}
+
 // cannotLook says whether HEAD was refused for good. Its answers have no body: a
 // 400 may be an expired token as well.
 func cannotLook(err error) bool {

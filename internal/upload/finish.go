@@ -119,9 +119,7 @@ func (t *transfer) lookAhead(ctx context.Context, c cut) (bool, error) {
 	t.encryption(out.ServerSideEncryption, out.SSECustomerAlgorithm)
 	wasEncrypted := t.isEncrypted()
 	t.encrypted = t.props.isOpaque() // and not by the key that was in use then
-	if t.publishes() {
-		t.findLeftover(out)
-	} else {
+	if !t.publishes() {
 		t.noteEarlyDeletion(out)
 	}
 	if wasEncrypted && shownSums(out).crc != "" && t.asksMD5() && t.props.CustomerKey == nil {
@@ -138,7 +136,6 @@ func (t *transfer) lookAhead(ctx context.Context, c cut) (bool, error) {
 		return false, nil
 	}
 	t.u.sawMD5(t.job.Bucket)
-	t.leftover = answer{}
 	t.completed = t.before
 	t.res.PartsResumed = c.parts()
 	t.tell(Resumed, c.size)
@@ -156,7 +153,6 @@ func (t *transfer) lookAheadBySum(ctx context.Context, out *s3.HeadObjectOutput,
 		return false, err
 	}
 	t.encrypted = true
-	t.leftover = answer{}
 	t.completed = t.before
 	t.res.PartsResumed = c.parts()
 	t.tell(Resumed, c.size)

@@ -64,9 +64,9 @@ type transfer struct {
 
 	looked   bool                 // the first look at the key, for a condition, got an answer
 	first    *s3.HeadObjectOutput // what it saw; nil: nothing
+	unmet    error                // the condition does not hold, unless a stream is made of the same bytes
 	own      string               // the ETag of what was stored and is to be stored again
 	unquoted bool                 // the store knows the ETag of If-Match without quotes only
-	leftover answer               // of an earlier run, under the staging key
 
 	original *s3.HeadObjectOutput // the object as HEAD showed it before any copy
 	shown    *s3.HeadObjectOutput // the object as HEAD showed it in the end

@@ -6,7 +6,6 @@ import (
 	"crypto/md5"
 	"net/http"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
@@ -88,27 +87,24 @@ func (t *transfer) mayCarry(ctx context.Context) error {
 	return nil
 }
 
-// findLeftover notes what an earlier run left under the staging key: in a bucket
-// that keeps versions, it would stay behind what replaces it.
-func (t *transfer) findLeftover(out *s3.HeadObjectOutput) {
-	if t.isStaged(out) {
-		t.leftover = seen(out)
-	}
-}
-
 // publish verifies the staged object, copies it to its key and deletes it. Where
 // the same upload may well succeed another time, it stays for that.
 func (t *transfer) publish(ctx context.Context) error {
-	staging, version := t.key, t.completed.version
+	staging, mine := t.key, t.completed
 	out, err := t.head(ctx)
 	switch {
 	case status(err) == http.StatusNotFound:
-		return fail(Conflict, "the staged object was deleted by somebody else")
+		out, err := t.publishedByAnother(ctx, answer{})
+		if err != nil {
+			return err
+		}
+		t.key, t.completed, t.res.Published = t.job.Key, answer{}, true
+		return t.normalized(ctx, out, answer{}, StagedCopy)
 	case cannotLook(err), status(err) == http.StatusBadRequest:
 		err = &Error{Access, "the staged object cannot be looked at", err}
 	case err != nil:
 	default:
-		version = aws.ToString(out.VersionId)
+		mine = seen(out)
 		switch t.judge(out, t.completed) {
 		case foreign:
 			return t.stagingOverwritten(out)
@@ -121,10 +117,7 @@ func (t *transfer) publish(ctx context.Context) error {
 		}
 	}
 	if err == nil || t.src.size < 0 || ctx.Err() == nil && !passes(KindOf(err)) {
-		t.unstage(ctx, staging, version)
-		if old := t.leftover.version; old != "" && old != version {
-			t.unstage(ctx, staging, old)
-		}
+		t.clearStaging(ctx, staging, mine)
 	}
 	return err
 }
@@ -192,7 +185,8 @@ func (t *transfer) afterPublish(ctx context.Context, staging string, staged *s3.
 		now, err := t.headOf(ctx, staging)
 		switch {
 		case status(err) == http.StatusNotFound:
-			return answer{}, false, fail(Conflict, "the staged object was deleted by somebody else")
+			_, err := t.publishedByAnother(ctx, t.before)
+			return answer{}, false, err
 		case err != nil:
 			return answer{}, false, err
 		case seen(now).etag != seen(staged).etag:

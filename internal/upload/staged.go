@@ -79,6 +79,9 @@ func (t *transfer) mayRemove(ctx context.Context) (keeps bool, _ error) {
 		flag = "--publish staged"
 	}
 	out, err := t.u.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &t.job.Bucket, Key: &probe}, t.with)
+	if err != nil && ctx.Err() != nil {
+		t.removeMarkers(ctx, probe, "") // of a probe whose answer nobody waited for
+	}
 	switch {
 	case status(err) == http.StatusNotFound:
 		return false, nil
@@ -89,8 +92,7 @@ func (t *transfer) mayRemove(ctx context.Context) (keeps bool, _ error) {
 	case !aws.ToBool(out.DeleteMarker) || out.VersionId == nil:
 		return aws.ToBool(out.DeleteMarker), nil
 	}
-	if _, err := t.u.client.DeleteObject(ctx, &s3.DeleteObjectInput{
-		Bucket: &t.job.Bucket, Key: &probe, VersionId: out.VersionId}, t.with); err != nil {
+	if err := t.removeMarkers(ctx, probe, *out.VersionId); err != nil {
 		t.note("the delete marker %s of %s could not be removed: %s", *out.VersionId, probe, reason(err))
 		if t.publishes() && KindOf(err) == Access {
 			return true, &Error{Access, "a staged copy could not be deleted again, version by version (s3:DeleteObjectVersion)", err}

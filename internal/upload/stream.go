@@ -280,6 +280,9 @@ func (t *transfer) runStream(ctx context.Context) error {
 		}
 		done, err := t.sameStream(ctx, p)
 		if !done && err == nil {
+			done, err = t.isDoneStream(ctx, p)
+		}
+		if !done && err == nil {
 			err = t.put(ctx, p)
 		}
 		m.give(s.ahead)
@@ -323,6 +326,9 @@ func unitsPart(number int, units []unit, unitSize int64) *part {
 
 // streamParts sends a stream as a multipart upload.
 func (t *transfer) streamParts(ctx context.Context, s *stream, c streamCut) error {
+	if t.unmet != nil {
+		return t.unmet
+	}
 	if err := mayHaveParts(t.job.Key); err != nil {
 		return err
 	}
@@ -341,9 +347,7 @@ func (t *transfer) streamParts(ctx context.Context, s *stream, c streamCut) erro
 	t.toStaging()
 	if out, err := t.firstLook(ctx); err == nil && out != nil {
 		t.before = seen(out)
-		if t.publishes() {
-			t.findLeftover(out)
-		} else {
+		if !t.publishes() {
 			t.noteEarlyDeletion(out)
 		}
 	}

@@ -479,6 +479,7 @@ func (t *transfer) leave(ctx context.Context, up *upload, cause error) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.o.CleanupTimeout)
 	defer cancel()
+	defer t.leaveStaging(ctx)
 	if err := t.abort(ctx, up.id); err != nil {
 		t.note("the multipart upload %s could not be aborted: %s; a lifecycle rule (AbortIncompleteMultipartUpload) clears such uploads%s",
 			clip(up.id), reason(err), lacking(err, "s3:AbortMultipartUpload", "--on-failure keep"))

@@ -292,6 +292,9 @@ type Result struct {
 	// Resumable says that the parts which were sent are kept, and that the same
 	// upload again goes on with them.
 	Resumable bool
+	// InTheWay says that the parts which were sent are the object that NoClobber keeps
+	// from being touched: only an upload without it goes on with them.
+	InTheWay bool
 }
 
 // Upload does a Job. It does not return before everything that it started has
@@ -523,7 +526,8 @@ func outgrown(err error) string {
 func (t *transfer) finishFile(ctx context.Context) error {
 	err := t.finish(ctx)
 	if err != nil && t.copies(t.size) && (!t.copied || t.publishes()) && (ctx.Err() != nil || passes(KindOf(err))) {
-		t.res.Resumable = true
+		t.res.Resumable = !t.o.NoClobber || t.publishes()
+		t.res.InTheWay = !t.res.Resumable
 	}
 	return err
 }

@@ -56,6 +56,25 @@ func TestAnotherObject(t *testing.T) {
 	}
 }
 
+// Where the copy is made for the store's own MD5 of what is encrypted, it does not
+// touch another object either.
+func TestAnotherObjectEncrypted(t *testing.T) {
+	for _, moment := range []call{{"HeadObject", 1}, {"CopyObject", 0}, {"HeadObject", 2}} {
+		st := newStand(t, s3test.Options{Quirks: s3test.Quirks{KMSByDefault: true}})
+		theirs := random(3*KiB+5, "theirs")
+		st.when(moment.op, moment.after, func() {
+			st.Put(st.bucket, "k", theirs, func(o *s3test.Object) { o.Parts, o.CacheControl = []int64{KiB, KiB, KiB, 5}, "theirs" })
+		})
+		r := st.upload(t, file(t, random(3*KiB+5, "ours")), "k", func(r *run) { r.ServerMD5, r.CacheControl = true, "ours" })
+		if upload.KindOf(r.Err) != upload.Conflict || r.Resumable {
+			t.Errorf("before %s: error %v of kind %d, resumable: %t, want %d", moment, r.Err, upload.KindOf(r.Err), r.Resumable, upload.Conflict)
+		}
+		if o := st.object(t, "k"); o == nil || !bytes.Equal(o.body, theirs) || o.cacheControl != "theirs" {
+			t.Errorf("before %s: their object was touched", moment)
+		}
+	}
+}
+
 // On a store that does not know CopySourceIfMatch, their object's properties
 // become ours, but its bytes stay, and nobody is told that all is well.
 func TestAnotherObjectUnconditionally(t *testing.T) {
@@ -236,6 +255,21 @@ func TestAbortedNotForGood(t *testing.T) {
 			}
 			st.nothingLeft(t, "k")
 		})
+	}
+}
+
+// An upload that is no more, and that the store lists all the same, is not gone on
+// with.
+func TestGoneAndListed(t *testing.T) {
+	st := newStand(t, s3test.Options{})
+	data := random(3*KiB+5, "listed")
+	st.Fault(s3test.Fault{Op: "UploadPart 3", Do: s3test.Status, Code: "NoSuchUpload"})
+	st.Fault(s3test.Fault{Op: "AbortMultipartUpload", Do: s3test.Status, Code: "NoSuchUpload", Times: -1})
+	r := st.upload(t, file(t, data), "k", oneAtATime)
+	st.ends(t, r, "k", data, upload.SelfCopy)
+	notes(t, r, "ended by somebody else: starting anew")
+	if n := st.Count("CreateMultipartUpload"); n != 2 || r.PartsResumed != 0 {
+		t.Errorf("%d uploads were begun, %d parts resumed; want 2, 0", n, r.PartsResumed)
 	}
 }
 
