@@ -62,7 +62,7 @@ func (t *transfer) mayEncrypt() error {
 	if why == "" || t.props.SSE == "" && t.props.CustomerKey == nil {
 		return nil
 	}
-	return fail(Unpublished, "another object of this run is %s: this one is not sent", why)
+	return fail(Unpublished, "not sent, because another object of this run is %s", why)
 }
 
 // isOpaque says whether ETags of objects that are encrypted so are no MD5s.
