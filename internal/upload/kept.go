@@ -23,19 +23,29 @@ const (
 	keptNothing = "nothing of what was replaced"
 )
 
+// habits are what objects of this run have shown of what their buckets do with
+// what was asked for.
+type habits struct {
+	kept  map[string]bool   // they keep it, see keeps
+	plain map[string]string // in which way they have not encrypted, see plainKey
+}
+
 // keeps says whether objects of a bucket have shown that it keeps all of this, or
 // that nobody can tell.
 func (u *Uploader) keeps(bucket string, names []string) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return !slices.ContainsFunc(names, func(name string) bool { return !u.kept[bucket+"/"+name] })
+	return !slices.ContainsFunc(names, func(name string) bool { return !u.habits.kept[bucket+"/"+name] })
 }
 
 func (u *Uploader) sawKept(bucket string, names ...string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if u.habits.kept == nil {
+		u.habits.kept = make(map[string]bool)
+	}
 	for _, name := range names {
-		u.kept[bucket+"/"+name] = true
+		u.habits.kept[bucket+"/"+name] = true
 	}
 }
 
