@@ -86,7 +86,7 @@ func (t *transfer) compareTags(out *s3.HeadObjectOutput) {
 // than was asked for, and whether it was the copy that lost it.
 func (t *transfer) compare(out *s3.HeadObjectOutput) {
 	t.shown = out
-	t.shield = shieldOf(out)
+	t.shield = shield{out.ServerSideEncryption, aws.ToString(out.SSEKMSKeyId), aws.ToString(out.SSECustomerKeyMD5)}
 	t.compareTags(out)
 	before := make(map[string]string)
 	if t.original != nil && out != t.original {

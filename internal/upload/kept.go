@@ -23,19 +23,29 @@ const (
 	keptNothing = "nothing of what was replaced"
 )
 
+// habits are what objects of this run have shown of what their buckets do with
+// what was asked for.
+type habits struct {
+	kept  map[string]bool   // they keep it, see keeps
+	plain map[string]string // in which way they have not encrypted, see plainKey
+}
+
 // keeps says whether objects of a bucket have shown that it keeps all of this, or
 // that nobody can tell.
 func (u *Uploader) keeps(bucket string, names []string) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return !slices.ContainsFunc(names, func(name string) bool { return !u.kept[bucket+"/"+name] })
+	return !slices.ContainsFunc(names, func(name string) bool { return !u.habits.kept[bucket+"/"+name] })
 }
 
 func (u *Uploader) sawKept(bucket string, names ...string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if u.habits.kept == nil {
+		u.habits.kept = make(map[string]bool)
+	}
 	for _, name := range names {
-		u.kept[bucket+"/"+name] = true
+		u.habits.kept[bucket+"/"+name] = true
 	}
 }
 
@@ -94,15 +104,18 @@ func (t *transfer) lookBack(ctx context.Context) error {
 	}
 	out, err := t.head(ctx)
 	switch {
-	case err != nil && (status(err) == 0 || KindOf(err) == Temporary):
+	case err != nil && t.lacksSum() && passes(KindOf(err)) && !cannotLook(err):
 		return err
 	case err != nil && compares:
-		t.u.sawKept(t.job.Bucket, names...) // once is enough
+		if cannotLook(err) {
+			t.u.sawKept(t.job.Bucket, names...) // once is enough
+		}
 		t.note("whether the store keeps what was asked for cannot be told (%s): the object may not be looked at%s", reason(err), lacking(err, "s3:GetObject", ""))
 	case err != nil:
-	case seen(out).etag != t.res.ETag && compares:
-		t.note("somebody else has written the object since: what it was to carry was not compared")
 	case seen(out).etag != t.res.ETag:
+		if compares {
+			t.note("somebody else has written the object since: what it was to carry was not compared")
+		}
 	case compares:
 		t.compare(out)
 		t.learnKept(out, names)
@@ -125,28 +138,28 @@ func (t *transfer) learnKept(out *s3.HeadObjectOutput, names []string) {
 }
 
 // compareUnshown notes what the object lacks of the tags and the access that were
-// asked for, where HEAD did not tell.
-func (t *transfer) compareUnshown(ctx context.Context) error {
+// asked for, where HEAD did not tell. The object is stored and verified: that
+// nobody answers is no failure of it.
+func (t *transfer) compareUnshown(ctx context.Context) {
 	if t.o.KeepsProperties {
-		return nil
+		return
 	}
-	if err := t.lookForTags(ctx); err != nil {
-		return err
-	}
-	return t.lookForAccess(ctx)
+	t.lookForTags(ctx)
+	t.lookForAccess(ctx)
 }
 
 // lookForTags counts the tags where HEAD shows no number of them: to some it never
 // does, and to others not if there is none.
-func (t *transfer) lookForTags(ctx context.Context) error {
+func (t *transfer) lookForTags(ctx context.Context) {
 	told := func(out *s3.HeadObjectOutput) bool { return out != nil && out.TagCount != nil }
 	want := t.props.Tags
 	if len(want) == 0 || told(t.shown) || told(t.original) || t.isKept(keptTags) {
-		return nil
+		return
 	}
 	out, err := t.u.client.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{Bucket: &t.job.Bucket, Key: &t.job.Key}, t.with)
 	if err != nil {
-		return t.unseenKept(err, keptTags, "tags", "those that were asked for are")
+		t.unseenKept(err, keptTags, "tags", "those that were asked for are")
+		return
 	}
 	n := 0
 	for _, tag := range out.TagSet {
@@ -156,21 +169,21 @@ func (t *transfer) lookForTags(ctx context.Context) error {
 	}
 	if n == len(want) {
 		t.sawKept(keptTags)
-		return nil
+		return
 	}
 	t.note("the store has not kept the tags: the object has %d of %d", n, len(want))
-	return nil
 }
 
 // lookForAccess asks whether those have access who were to have it.
-func (t *transfer) lookForAccess(ctx context.Context) error {
+func (t *transfer) lookForAccess(ctx context.Context) {
 	missing := t.props.access()
 	if len(missing) == 0 || t.isKept(keptAccess) {
-		return nil
+		return
 	}
 	out, err := t.u.client.GetObjectAcl(ctx, &s3.GetObjectAclInput{Bucket: &t.job.Bucket, Key: &t.job.Key}, t.with)
 	if err != nil {
-		return t.unseenKept(err, keptAccess, "ACLs", "the one that was asked for is")
+		t.unseenKept(err, keptAccess, "ACLs", "the one that was asked for is")
+		return
 	}
 	for _, g := range out.Grants {
 		if g.Grantee != nil {
@@ -180,28 +193,26 @@ func (t *transfer) lookForAccess(ctx context.Context) error {
 	}
 	if len(missing) == 0 {
 		t.sawKept(keptAccess)
-		return nil
+		return
 	}
 	var words []string
 	for _, a := range missing {
 		words = append(words, string(a.permission)+" for "+a.who)
 	}
 	t.note("the store has not kept the ACL: %s is missing", clip(strings.Join(words, ", ")))
-	return nil
 }
 
 // unseenKept settles a question about what HEAD does not show that was not
 // answered. Who may not ask has to believe that it is there.
-func (t *transfer) unseenKept(err error, name, what, which string) error {
+func (t *transfer) unseenKept(err error, name, what, which string) {
 	switch {
-	case status(err) == 0 || KindOf(err) == Temporary:
-		return err
+	case status(err) == 0 || passes(KindOf(err)) && status(err) != http.StatusForbidden:
+		t.note("whether the store has kept the %s that were asked for cannot be told (%s)", what, reason(err))
 	case status(err) == http.StatusForbidden:
 		t.sawKept(name)
 	default:
 		t.note("the store tells of no %s (%s): %s most likely not kept", what, reason(err), which)
 	}
-	return nil
 }
 
 // An access is what somebody may do with an object.

@@ -131,6 +131,8 @@ func TestUnshownProperties(t *testing.T) {
 			change: func(r *run) { r.Normalize, r.Tags = upload.NormalizeOff, map[string]string{"a": "1"} }, notes: []string{"the store tells of no tags (501 NotImplemented): those that were asked for are most likely not kept"}},
 		"ACL":    {quirks: s3test.Quirks{AccessIgnored: true}, change: func(r *run) { r.ACL = "authenticated-read" }, notes: []string{"the store has not kept the ACL: READ for http://acs.amazonaws.com/groups/global/AuthenticatedUsers is missing"}},
 		"grants": {quirks: s3test.Quirks{AccessIgnored: true}, change: func(r *run) { r.Grants.Read, r.Grants.FullControl = []string{everyone}, []string{`id="me"`} }, notes: []string{"the store has not kept the ACL: READ for http://acs.amazonaws.com/groups/global/AllUsers, FULL_CONTROL for me is missing"}},
+		"no answer about tags": {quirks: s3test.Quirks{TagsOnCreateLost: true}, fault: &s3test.Fault{Op: "GetObjectTagging", Times: -1, Do: s3test.Status, Status: 400, Code: "ExpiredToken"},
+			change: func(r *run) { r.Normalize, r.Tags = upload.NormalizeOff, map[string]string{"a": "1"} }, notes: []string{"whether the store has kept the tags that were asked for cannot be told (400 ExpiredToken)"}},
 		"grants that are there": {change: func(r *run) {
 			r.Grants.Read, r.Grants.WriteACP = []string{everyone, `emailAddress="a@b.c"`}, []string{`id="me"`}
 		}},

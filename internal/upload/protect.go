@@ -46,7 +46,10 @@ func (p Properties) unlike(got shield) string {
 func (t *transfer) sawPlain(why string) {
 	t.u.mu.Lock()
 	defer t.u.mu.Unlock()
-	t.u.plain[t.plainKey()] = why
+	if t.u.habits.plain == nil {
+		t.u.habits.plain = make(map[string]string)
+	}
+	t.u.habits.plain[t.plainKey()] = why
 }
 
 func (t *transfer) plainKey() string {
@@ -58,11 +61,11 @@ func (t *transfer) plainKey() string {
 func (t *transfer) mayEncrypt() error {
 	t.u.mu.Lock()
 	defer t.u.mu.Unlock()
-	why := t.u.plain[t.plainKey()]
+	why := t.u.habits.plain[t.plainKey()]
 	if why == "" || t.props.SSE == "" && t.props.CustomerKey == nil {
 		return nil
 	}
-	return fail(Unpublished, "another object of this run is %s: this one is not sent", why)
+	return fail(Unpublished, "not sent, because another object of this run is %s", why)
 }
 
 // isOpaque says whether ETags of objects that are encrypted so are no MD5s.

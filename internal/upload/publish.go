@@ -128,7 +128,7 @@ func (t *transfer) publish(ctx context.Context) error {
 func (t *transfer) verifyStaged(out *s3.HeadObjectOutput) error {
 	if why := t.props.unlike(shieldOf(out)); why != "" {
 		t.sawPlain(why)
-		return fail(Unpublished, "the staged object is %s, and does not replace anything", why)
+		return fail(Unpublished, "the staged object is %s", why)
 	}
 	return nil
 }

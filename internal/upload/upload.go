@@ -132,13 +132,13 @@ type Uploader struct {
 	greeted atomic.Bool // the store has been asked something
 
 	mu       sync.Mutex
-	opaque   map[string]bool   // buckets that have answered twice with another ETag
-	kms      map[string]bool   // buckets that encrypt unasked so that no ETag is an MD5
-	md5ETags map[string]bool   // buckets that have answered with an MD5 as ETag
-	kept     map[string]bool   // what buckets have been seen to keep, see keeps
-	plain    map[string]string // how objects were not encrypted as was asked for, see plainKey
-	unasked  map[string]error  // why buckets could not be asked for their locks
-	memory   *memory           // of streams, once there is one
+	opaque   map[string]bool  // buckets that have answered twice with another ETag
+	kms      map[string]bool  // buckets that encrypt unasked so that no ETag is an MD5
+	md5ETags map[string]bool  // buckets that have answered with an MD5 as ETag
+	unasked  map[string]error // why buckets could not be asked for their locks
+	memory   *memory          // of streams, once there is one
+
+	habits habits // guarded by mu too
 }
 
 // New returns an Uploader. An error is of kind Usage.
@@ -184,8 +184,6 @@ func New(client Client, o Options) (*Uploader, error) {
 		opaque:   make(map[string]bool),
 		md5ETags: make(map[string]bool),
 		kms:      make(map[string]bool),
-		kept:     make(map[string]bool),
-		plain:    make(map[string]string),
 		unasked:  make(map[string]error),
 	}, nil
 }
