@@ -111,7 +111,7 @@ func haveFlag(all []command, flag string) string {
 func (p *program) noVerb(l commandLine, all []command) error {
 	if slices.ContainsFunc(l.args, isURL) && !looksLikeVerb(l.args) {
 		words := append([]string{p.argv[0], "cp"}, p.argv[1:]...)
-		return usagef("type: "+shellLine(words), "no command")
+		return usagef("type: "+againLine(words), "no command")
 	}
 	var names []string
 	for _, c := range all {

@@ -139,7 +139,7 @@ func (p *program) newLink(o connection) *link {
 	return &link{
 		program: p, how: o, start: time.Now(),
 		out:   &output{stdout: p.stdout, stderr: p.stderr, quiet: o.quiet},
-		facts: facts{region: o.store.Region, profile: cmp.Or(o.store.Profile, os.Getenv("AWS_PROFILE")), again: shellLine(p.argv), given: o.given(), owner: o.store.BucketOwner, signed: o.store.SignPayload},
+		facts: facts{region: o.store.Region, profile: cmp.Or(o.store.Profile, os.Getenv("AWS_PROFILE")), again: againLine(p.argv), given: o.given(), owner: o.store.BucketOwner, signed: o.store.SignPayload},
 	}
 }
 

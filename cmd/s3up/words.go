@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -72,6 +73,35 @@ func shellLine(words []string) string {
 		quoted[i] = shellWord(w)
 	}
 	return strings.Join(quoted, " ")
+}
+
+// againLine is a command line to be typed again. The value of a header may be a
+// secret: it is left to whoever types it.
+func againLine(words []string) string {
+	words = slices.Clone(words)
+	for i, w := range words {
+		if w == "--" {
+			break
+		}
+		name, header, together := strings.Cut(w, "=")
+		switch {
+		case name != "--header" && name != "-header":
+		case together:
+			words[i] = name + "=" + withoutValue(header)
+		case i+1 < len(words):
+			words[i+1] = withoutValue(words[i+1])
+		}
+	}
+	return shellLine(words)
+}
+
+// withoutValue is NAME:VALUE without the value.
+func withoutValue(header string) string {
+	name, _, ok := strings.Cut(header, ":")
+	if !ok {
+		return "…"
+	}
+	return name + ":…"
 }
 
 // shellWord quotes a word for the shell, in bash's way if it would otherwise

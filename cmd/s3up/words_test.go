@@ -2,6 +2,8 @@ package main
 
 import (
 	"os/exec"
+	"slices"
+	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -41,6 +43,27 @@ func TestShellLine(t *testing.T) {
 		}
 		if oneLine(shellWord(word)) != shellWord(word) {
 			t.Errorf("%s breaks the line", shellWord(word))
+		}
+	}
+}
+
+// Of a header that may be a secret, only the name is printed to be typed again.
+func TestAgainLine(t *testing.T) {
+	for _, tt := range []struct {
+		words []string
+		want  string
+	}{
+		{[]string{"s3up", "cp", "--header", "X-Token:s3cr3t", "a", "--json"}, "s3up cp --header X-Token:… a --json"},
+		{[]string{"s3up", "--header=X-Token: s3cr3t", "a"}, "s3up --header=X-Token:… a"},
+		{[]string{"s3up", "-header", "s3cr3t", "a", "--header"}, "s3up -header … a --header"},
+		{[]string{"s3up", "cp", "--", "--header", "x:y"}, "s3up cp -- --header x:y"},
+	} {
+		before := slices.Clone(tt.words)
+		if got := strings.ReplaceAll(againLine(tt.words), "'", ""); got != tt.want {
+			t.Errorf("got %s, want %s", got, tt.want)
+		}
+		if !slices.Equal(tt.words, before) {
+			t.Errorf("the words are %q now", tt.words)
 		}
 	}
 }
