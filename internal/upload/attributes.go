@@ -78,11 +78,19 @@ func (t *transfer) compareTags(out *s3.HeadObjectOutput) {
 	}
 }
 
-// compare notes what the object, as HEAD shows it, has of its properties other
-// than was asked for, and whether it was the copy that lost it.
-func (t *transfer) compare(out *s3.HeadObjectOutput) {
+// shows notes how HEAD shows the object in the end.
+func (t *transfer) shows(out *s3.HeadObjectOutput) {
 	t.shown = out
 	t.shield = shield{out.ServerSideEncryption, aws.ToString(out.SSEKMSKeyId), aws.ToString(out.SSECustomerKeyMD5)}
+}
+
+// tellDifferences tells what the object, as HEAD shows it in the end, has of its
+// properties other than was asked for, and whether it was the copy that lost it.
+func (t *transfer) tellDifferences() {
+	out := t.shown
+	if out == nil {
+		return
+	}
 	t.compareTags(out)
 	before := make(map[string]string)
 	if t.original != nil && out != t.original {

@@ -281,7 +281,8 @@ func (t *transfer) update(ctx context.Context, before *s3.HeadObjectOutput) (don
 	if old, now := seen(before).version, seen(out).version; old != "" && now != "" && old != now {
 		t.note("the bucket keeps versions: the version %s, with the properties that it had, stays behind as a noncurrent one", clip(old))
 	}
-	t.compare(out)
+	t.shows(out)
+	t.tellDifferences()
 	return true, nil
 }
 

@@ -23,6 +23,7 @@ func (t *transfer) finish(ctx context.Context) error {
 	if err := bring(ctx); err != nil {
 		return err
 	}
+	t.tellDifferences()
 	if err := t.verifyChecksum(); err != nil {
 		return err
 	}
@@ -58,14 +59,14 @@ func (t *transfer) normalize(ctx context.Context) error {
 	case isMD5:
 		t.res.Normalized = Already
 		t.result(now, ETagMD5)
-		t.compare(out)
+		t.shows(out)
 		return nil
 	case isOpaque:
 		if t.isEncrypted() && t.asksMD5() && t.copies(t.size) {
 			return t.checksumCopy(ctx, out)
 		}
 		t.opaque(now)
-		t.compare(out)
+		t.shows(out)
 		return nil
 	}
 	t.result(now, ETagMultipart)
@@ -86,7 +87,7 @@ func (t *transfer) normalize(ctx context.Context) error {
 	default:
 		return t.selfCopy(ctx, out)
 	}
-	t.compare(out)
+	t.shows(out)
 	return nil
 }
 
@@ -188,7 +189,7 @@ func (t *transfer) checksumCopy(ctx context.Context, out *s3.HeadObjectOutput) e
 	default:
 		return fail(Integrity, "the store's MD5 of the object is %s, that of what was read is %s", clip(sum), t.whole.Base64())
 	}
-	t.compare(after)
+	t.shows(after)
 	return nil
 }
 
@@ -237,7 +238,7 @@ func (t *transfer) afterCopy(ctx context.Context, before *s3.HeadObjectOutput, h
 	t.res.Normalized = Refused
 	t.note("the copy that gives the object its MD5 as ETag was refused (%s): the object is stored and verified, its ETag stays composite%s", reason(cause),
 		lacking(cause, t.copyNeeds(), "--normalize off"))
-	t.compare(before)
+	t.shows(before)
 	return nil
 }
 
@@ -257,7 +258,7 @@ func (t *transfer) verifyCopy(ctx context.Context, made answer, how Normalized, 
 		return true, t.normalized(ctx, out, made, how)
 	case isOpaque:
 		t.opaque(now)
-		t.compare(out)
+		t.shows(out)
 		return true, nil
 	case isComposite:
 		// A copy that gave the MD5 and is not there any more: somebody else has
@@ -272,7 +273,7 @@ func (t *transfer) verifyCopy(ctx context.Context, made answer, how Normalized, 
 			t.result(now, ETagMultipart)
 			t.oldVersion(ctx, out, made)
 		}
-		t.compare(out)
+		t.shows(out)
 		return true, nil
 	}
 	return false, t.overwritten(now)
@@ -295,6 +296,6 @@ func (t *transfer) normalized(ctx context.Context, out *s3.HeadObjectOutput, mad
 	t.res.Normalized = how
 	t.result(seen(out), ETagMD5)
 	t.oldVersion(ctx, out, made)
-	t.compare(out)
+	t.shows(out)
 	return nil
 }

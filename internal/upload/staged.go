@@ -206,7 +206,7 @@ func (t *transfer) staged(ctx context.Context, out *s3.HeadObjectOutput) error {
 	}
 	if t.judge(staged, answer{}) != isMD5 {
 		t.kept(StagedCopy)
-		t.compare(out)
+		t.shows(out)
 		return nil
 	}
 	out, err := t.head(ctx)
