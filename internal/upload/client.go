@@ -32,6 +32,7 @@ import (
 //	s3:GetBucketObjectLockConfiguration  GetObjectLockConfiguration
 //	s3:GetObjectRetention                GetObjectRetention
 //	s3:GetObjectLegalHold                GetObjectLegalHold
+//	s3:GetObjectAcl                      GetObjectAcl, of what an earlier run began, or is given other properties
 //	s3:GetObjectTagging                  GetObjectTagging, of an object that may be the same already
 //
 // It must send bodies as they are (no aws-chunked), read them once, and retry
@@ -47,6 +48,7 @@ type Client interface {
 	CompleteMultipartUpload(context.Context, *s3.CompleteMultipartUploadInput, ...func(*s3.Options)) (*s3.CompleteMultipartUploadOutput, error)
 	AbortMultipartUpload(context.Context, *s3.AbortMultipartUploadInput, ...func(*s3.Options)) (*s3.AbortMultipartUploadOutput, error)
 	ListMultipartUploads(context.Context, *s3.ListMultipartUploadsInput, ...func(*s3.Options)) (*s3.ListMultipartUploadsOutput, error)
+	GetObjectAcl(context.Context, *s3.GetObjectAclInput, ...func(*s3.Options)) (*s3.GetObjectAclOutput, error)
 	GetObjectTagging(context.Context, *s3.GetObjectTaggingInput, ...func(*s3.Options)) (*s3.GetObjectTaggingOutput, error)
 	GetObjectLockConfiguration(context.Context, *s3.GetObjectLockConfigurationInput, ...func(*s3.Options)) (*s3.GetObjectLockConfigurationOutput, error)
 	GetObjectRetention(context.Context, *s3.GetObjectRetentionInput, ...func(*s3.Options)) (*s3.GetObjectRetentionOutput, error)

@@ -23,6 +23,9 @@ func (t *transfer) finish(ctx context.Context) error {
 	if err := bring(ctx); err != nil {
 		return err
 	}
+	if err := t.verifyInherited(ctx); err != nil {
+		return err
+	}
 	t.tellDifferences()
 	if err := t.verifyChecksum(); err != nil {
 		return err
@@ -57,10 +60,7 @@ func (t *transfer) normalize(ctx context.Context) error {
 	case isWrong:
 		return t.mismatch(now)
 	case isMD5:
-		t.res.Normalized = Already
-		t.result(now, ETagMD5)
-		t.shows(out)
-		return nil
+		return t.already(ctx, out)
 	case isOpaque:
 		if t.isEncrypted() && t.asksMD5() && t.copies(t.size) {
 			return t.checksumCopy(ctx, out)
@@ -77,7 +77,7 @@ func (t *transfer) normalize(ctx context.Context) error {
 		t.res.Normalized = Off
 	case t.locked && t.o.Normalize == NormalizeAuto:
 		t.res.Normalized, t.res.Locked = Off, true
-		t.note("the bucket locks objects: a copy would leave the version that it replaces locked as well; --normalize self copies all the same")
+		t.noteOnce("the bucket locks objects: a copy would leave the version that it replaces locked as well; --normalize self copies all the same")
 	case t.size > t.o.Limits.MaxCopy:
 		t.res.Normalized = TooLarge
 		t.note("objects larger than %s cannot be copied in one piece: the ETag is the composite of %s",
@@ -94,6 +94,8 @@ func (t *transfer) normalize(ctx context.Context) error {
 // unseen is the end for credentials that may write but not read: the object was
 // verified part by part, and by the answer to Complete.
 func (t *transfer) unseen(cause error) error {
+	t.u.sawNoCopy(t.job.Bucket)
+	t.noteLeft()
 	switch tag := t.completed.etag; {
 	case tag == t.whole.String():
 		t.res.Normalized = Already
@@ -134,11 +136,8 @@ const copyTries = 3
 // restating somebody else's newer object with our properties.
 func (t *transfer) selfCopy(ctx context.Context, out *s3.HeadObjectOutput) error {
 	t.stage(StageNormalize)
-	in := &s3.CopyObjectInput{
-		Bucket: &t.job.Bucket, Key: &t.job.Key,
-		CopySource: copySource(t.job.Bucket, t.job.Key), CopySourceIfMatch: out.ETag,
-	}
-	t.props.copy(in)
+	in := t.ontoItself(out)
+	t.restate(in, out)
 	t.askSum(in)
 	for try := 1; ; try++ {
 		made, err := t.copy(ctx, in)
@@ -156,12 +155,9 @@ func (t *transfer) selfCopy(ctx context.Context, out *s3.HeadObjectOutput) error
 // the MD5 of all its bytes on the way: its ETag never is one.
 func (t *transfer) checksumCopy(ctx context.Context, out *s3.HeadObjectOutput) error {
 	t.stage(StageNormalize)
-	in := &s3.CopyObjectInput{
-		Bucket: &t.job.Bucket, Key: &t.job.Key,
-		CopySource: copySource(t.job.Bucket, t.job.Key), CopySourceIfMatch: out.ETag,
-		ChecksumAlgorithm: types.ChecksumAlgorithmMd5,
-	}
-	t.props.copy(in)
+	in := t.ontoItself(out)
+	in.ChecksumAlgorithm = types.ChecksumAlgorithmMd5
+	t.restate(in, out)
 	made, err := t.copy(ctx, in)
 	t.copied = made.etag != "" && made.etag != t.composite
 	after, herr := t.head(ctx)
@@ -176,7 +172,7 @@ func (t *transfer) checksumCopy(ctx context.Context, out *s3.HeadObjectOutput) e
 	case sum == t.whole.Base64() && aws.ToInt64(after.ContentLength) == t.size:
 		// Also after an answer that was lost, or a refusal because of the copy itself.
 		t.opaque(now)
-		t.res.Normalized = ChecksumMD5
+		t.res.Normalized, t.restated = ChecksumMD5, true
 		t.summed = answeredSums{md5: sum}
 	case err != nil && now.same(seen(out)):
 		t.opaque(now)
@@ -186,6 +182,7 @@ func (t *transfer) checksumCopy(ctx context.Context, out *s3.HeadObjectOutput) e
 		return t.overwritten(now)
 	case sum == "":
 		t.opaque(now)
+		t.restated = true
 	default:
 		return fail(Integrity, "the store's MD5 of the object is %s, that of what was read is %s", clip(sum), t.whole.Base64())
 	}
@@ -235,11 +232,29 @@ func (t *transfer) afterCopy(ctx context.Context, before *s3.HeadObjectOutput, h
 	if !cannot(cause) && status(cause) != http.StatusPreconditionFailed {
 		return cause
 	}
+	if isAlways(cause) {
+		t.u.sawNoCopy(t.job.Bucket)
+	}
 	t.res.Normalized = Refused
-	t.note("the copy that gives the object its MD5 as ETag was refused (%s): the object is stored and verified, its ETag stays composite%s", reason(cause),
+	t.noteOnce("the copy that gives the object its MD5 as ETag was refused (%s): the object is stored and verified, its ETag stays composite%s", reason(cause),
 		lacking(cause, t.copyNeeds(), "--normalize off"))
 	t.shows(before)
 	return nil
+}
+
+// isAlways says whether a refused copy of one object tells of those of others.
+func isAlways(cause error) bool {
+	s := status(cause)
+	return s == http.StatusNotImplemented || s == http.StatusMethodNotAllowed || code(cause) == "AccessDenied"
+}
+
+// restate has a copy state the object's properties, and drop tags that are there
+// though nobody asked for any: an earlier run's. out shows the source.
+func (t *transfer) restate(in *s3.CopyObjectInput, out *s3.HeadObjectOutput) {
+	t.props.copy(in)
+	if n, _ := tagCount(out); n > 0 {
+		in.TaggingDirective = types.TaggingDirectiveReplace
+	}
 }
 
 // verifyCopy looks at what a copy onto the key made. done is false if the copy
@@ -257,6 +272,7 @@ func (t *transfer) verifyCopy(ctx context.Context, made answer, how Normalized, 
 	case isMD5:
 		return true, t.normalized(ctx, out, made, how)
 	case isOpaque:
+		t.restated = true
 		t.opaque(now)
 		t.shows(out)
 		return true, nil
@@ -266,6 +282,7 @@ func (t *transfer) verifyCopy(ctx context.Context, made answer, how Normalized, 
 		if (made.etag == "" || made.etag == t.whole.String()) && try < copyTries {
 			return false, nil
 		}
+		t.restated = true
 		if t.isEncrypted() {
 			t.opaque(now)
 		} else {
@@ -293,7 +310,7 @@ func (t *transfer) kept(how Normalized) {
 
 // normalized notes that the object has its MD5 as ETag.
 func (t *transfer) normalized(ctx context.Context, out *s3.HeadObjectOutput, made answer, how Normalized) error {
-	t.res.Normalized = how
+	t.res.Normalized, t.restated = how, true
 	t.result(seen(out), ETagMD5)
 	t.oldVersion(ctx, out, made)
 	t.shows(out)

@@ -187,7 +187,7 @@ func (t *transfer) staged(ctx context.Context, out *s3.HeadObjectOutput) error {
 		CopySource: copySource(t.job.Bucket, t.job.Key), CopySourceIfMatch: out.ETag,
 	}
 	t.stagingProperties().copy(there)
-	if len(t.props.Tags) > 0 {
+	if n, _ := tagCount(out); n > 0 || len(t.props.Tags) > 0 {
 		there.TaggingDirective = types.TaggingDirectiveReplace
 	}
 	defer t.unstage(ctx, key, "")
@@ -223,7 +223,7 @@ func (t *transfer) staged(ctx context.Context, out *s3.HeadObjectOutput) error {
 		Bucket: &t.job.Bucket, Key: &t.job.Key,
 		CopySource: copySource(t.job.Bucket, key), CopySourceIfMatch: staged.ETag,
 	}
-	t.props.copy(back)
+	t.restate(back, staged)
 	t.askSum(back)
 	for try := 1; ; try++ {
 		made, err := t.copy(ctx, back)

@@ -396,7 +396,8 @@ func (t *transfer) beginStream(ctx context.Context, s *stream, c *streamCut) (*u
 	var bestPart int64
 	for _, f := range all {
 		part, ok := inferStream(f.parts)
-		may := t.mayResume(f, t.o.ExpectedSize) && (!t.props.isOpaque() || t.copies(t.o.ExpectedSize))
+		// What an earlier run asked for only a copy undoes: a stream cannot be sent anew.
+		may := t.copies(t.o.ExpectedSize) && t.mayResume(f, t.o.ExpectedSize)
 		if !ok || !may || !t.hasClass(f) || part%s.memory.unit != 0 || part < t.o.Limits.MinPart || part > c.largest ||
 			best != nil && f.bytes() <= best.bytes() {
 			continue
