@@ -55,6 +55,7 @@ var permissions = map[string]string{
 	"CompleteMultipartUpload": "s3:PutObject",
 	"CopyObject":              "s3:PutObject and s3:GetObject",
 	"HeadObject":              "s3:GetObject",
+	"GetObjectAcl":            "s3:GetObjectAcl",
 	"AbortMultipartUpload":    "s3:AbortMultipartUpload",
 	"ListParts":               "s3:ListMultipartUploadParts",
 	"ListMultipartUploads":    "s3:ListBucketMultipartUploads",

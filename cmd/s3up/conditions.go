@@ -39,6 +39,8 @@ func (o *cpOptions) checkConditions() error {
 		return usagef("upload them one by one", "--if-match is for one file: an ETag is of one object")
 	case u.Publish == upload.PublishStaged && u.Normalize != upload.NormalizeAuto:
 		return usagef("leave one of them out", "--publish staged and --normalize %s exclude each other: publishing is the copy that gives the object its MD5", u.Normalize)
+	case u.PruneVersion && u.Normalize == upload.NormalizeOff:
+		return usagef("leave one of them out", "--prune-version and --normalize off exclude each other: without a copy no version of parts is left behind")
 	}
 	return nil
 }
@@ -56,6 +58,9 @@ func leftLine(t *task, r *upload.Result) string {
 		return oneLine(fmt.Sprintf("skipped %s: %s is there already, %s, written %s, with the ETag %s", t.name(), where,
 			byteSize(r.Found.Size), r.Found.Modified.UTC().Format(time.DateTime), clip(r.Found.ETag)))
 	case upload.Updated:
+		if r.Lacking {
+			return oneLine(fmt.Sprintf("updated %s: %s has the same content, and not all properties that were asked for  %s", t.name(), where, etagWords(r)))
+		}
 		return oneLine(fmt.Sprintf("updated %s: %s has the same content, and now the properties too  %s", t.name(), where, etagWords(r)))
 	}
 	return oneLine(fmt.Sprintf("unchanged %s: %s has the same content  %s", t.name(), where, etagWords(r)))

@@ -146,6 +146,7 @@ func (t *transfer) leftToCopy() (class, md5 bool) {
 // not show it.
 func (t *transfer) noteLeft() {
 	class, md5 := t.leftToCopy()
+	t.res.Lacking = class || md5
 	if class {
 		t.note("the storage class %s is not set, because no copy followed that could do it%s", t.props.StorageClass, withoutCopy)
 	}
