@@ -195,6 +195,7 @@ func (t *transfer) copy(ctx context.Context, in *s3.CopyObjectInput) (answer, er
 	out, err := t.u.client.CopyObject(ctx, in, t.with)
 	if code(err) == "InvalidStorageClass" && in.StorageClass != "" {
 		t.note("the store does not know the storage class %s: the object is stored in its default class", in.StorageClass)
+		t.res.Lacking = t.props.StorageClass != ""
 		t.props.StorageClass, in.StorageClass = "", ""
 		out, err = t.u.client.CopyObject(ctx, in, t.with)
 	}

@@ -127,16 +127,22 @@ func TestEarlyDeletionInOnePiece(t *testing.T) {
 // A store that does not set what the copy states is not said to have done so.
 func TestIfChangedLacking(t *testing.T) {
 	data := random(1000, "lacking")
-	st := newStand(t, s3test.Options{Quirks: s3test.Quirks{StorageClassIgnored: true}})
-	st.Put(st.bucket, "k", data, func(o *s3test.Object) { o.ContentType = "application/octet-stream" })
-	r := st.upload(t, file(t, data), "k", ifChanged, func(r *run) { r.StorageClass = "STANDARD_IA" })
-	if r.Err != nil || r.Status != upload.Updated || !r.Lacking {
-		t.Errorf("%s, %v, lacking %t", r.Status, r.Err, r.Lacking)
+	for note, quirks := range map[string]s3test.Quirks{
+		`the storage class is "STANDARD", not "STANDARD_IA"`: {StorageClassIgnored: true},
+		"does not know the storage class STANDARD_IA":        {StorageClassRefused: true},
+	} {
+		st := newStand(t, s3test.Options{Quirks: quirks})
+		st.Put(st.bucket, "k", data, func(o *s3test.Object) { o.ContentType = "application/octet-stream" })
+		r := st.upload(t, file(t, data), "k", ifChanged, func(r *run) { r.StorageClass = "STANDARD_IA" })
+		if r.Err != nil || r.Status != upload.Updated || !r.Lacking {
+			t.Errorf("%s, %v, lacking %t", r.Status, r.Err, r.Lacking)
+		}
+		notes(t, r, note)
 	}
-	notes(t, r, `the storage class is "STANDARD", not "STANDARD_IA"`)
 	// Tags that nobody asked for are to stay, and are no loss.
+	st := newStand(t, s3test.Options{})
 	st.Put(st.bucket, "k", data, func(o *s3test.Object) { o.Tags = map[string]string{"scanned": "yes"} })
-	r = st.upload(t, file(t, data), "k", ifChanged, func(r *run) { r.CacheControl = "ours" })
+	r := st.upload(t, file(t, data), "k", ifChanged, func(r *run) { r.CacheControl = "ours" })
 	if r.Err != nil || r.Status != upload.Updated || r.Lacking {
 		t.Errorf("%s, %v, lacking %t", r.Status, r.Err, r.Lacking)
 	}
