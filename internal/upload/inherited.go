@@ -23,7 +23,7 @@ var errInherited = errors.New("the object has the properties of an earlier run")
 // with that run's properties: errInherited if it can be sent anew, else a note.
 func (t *transfer) verifyInherited(ctx context.Context) error {
 	if !t.inherited || t.restated {
-		return nil
+		return nil // what a copy has not undone (versitygw keeps headers), sending anew does not either
 	}
 	if t.shown == nil {
 		if t.props.areSecret() && t.canBeginAnew() {
@@ -66,7 +66,7 @@ func (t *transfer) beginAnew() {
 	if now.version != "" {
 		left = "; the version " + clip(now.version) + " stays behind"
 	}
-	t.note("what an earlier run left has other properties than were asked for, and no copy can set them: starting anew%s", left)
+	t.note("what an earlier run left has other properties than were asked for, and no copy sets them: starting anew%s", left)
 	t.own, t.before, t.completed = now.etag, now, answer{}
 	t.shown, t.original, t.summed, t.shield = nil, nil, answeredSums{}, shield{}
 	t.res.Normalized, t.res.Locked = "", false

@@ -71,7 +71,7 @@ func others(r *run) {
 // asked for in the end, and no more: by the copy, or because the file is sent anew
 // without its parts. Where neither is possible, that is told.
 func TestInheritedProperties(t *testing.T) {
-	const anew, refused = "no copy can set them: starting anew", "was refused"
+	const anew, refused = "no copy sets them: starting anew", "was refused"
 	off := normalize(upload.NormalizeOff)
 	acl := func(in *s3.CreateMultipartUploadInput) { likeOurs(in); in.ACL = types.ObjectCannedACLPublicRead }
 	deny := func(actions ...string) s3test.Quirks { return s3test.Quirks{Deny: actions} }
@@ -100,11 +100,12 @@ func TestInheritedProperties(t *testing.T) {
 		"ours, the MD5 at once":   {begun: likeOurs, quirks: s3test.Quirks{PlainETag: true}, change: []func(*run){others}, resumed: 2, streams: true},
 		"theirs, the MD5 at once, no copies": {begun: theirs, quirks: s3test.Quirks{PlainETag: true, CopyRefused: 501},
 			notes: []string{anew, refused}},
-		"theirs, and a lock": {begun: theirs, locks: true, notes: []string{"; the version", "the bucket locks objects"}},
-		"theirs, unseen":     {begun: theirs, quirks: deny("s3:GetObject"), resumed: 2, notes: []string{"may not be looked at: what headers, metadata, tags and ACL that run asked for, it has; that needs s3:GetObject, and --resume never does without", "verified by its parts"}, left: true},
-		"ours, unseen":       {begun: likeOurs, quirks: deny("s3:GetObject"), change: []func(*run){others}, notes: []string{anew, "verified by its parts", "verified by its parts"}},
-		"an ACL, unseen":     {begun: acl, quirks: deny("s3:GetObjectAcl"), change: []func(*run){off}, resumed: 2, left: true, notes: []string{"cannot be looked at (403 AccessDenied); that needs s3:GetObjectAcl, and --resume never does without"}},
-		"tags, unseen":       {begun: theirs, quirks: deny("s3:GetObjectTagging"), notes: []string{anew, "refused (403 AccessDenied)"}},
+		"theirs, kept by copies": {begun: theirs, quirks: s3test.Quirks{SelfCopyMergesHeaders: true}, resumed: 2, left: true, notes: []string{`the object has the cache control "theirs", which was not asked for`}},
+		"theirs, and a lock":     {begun: theirs, locks: true, notes: []string{"; the version", "the bucket locks objects"}},
+		"theirs, unseen":         {begun: theirs, quirks: deny("s3:GetObject"), resumed: 2, notes: []string{"may not be looked at: what headers, metadata, tags and ACL that run asked for, it has; that needs s3:GetObject, and --resume never does without", "verified by its parts"}, left: true},
+		"ours, unseen":           {begun: likeOurs, quirks: deny("s3:GetObject"), change: []func(*run){others}, notes: []string{anew, "verified by its parts", "verified by its parts"}},
+		"an ACL, unseen":         {begun: acl, quirks: deny("s3:GetObjectAcl"), change: []func(*run){off}, resumed: 2, left: true, notes: []string{"cannot be looked at (403 AccessDenied); that needs s3:GetObjectAcl, and --resume never does without"}},
+		"tags, unseen":           {begun: theirs, quirks: deny("s3:GetObjectTagging"), notes: []string{anew, "refused (403 AccessDenied)"}},
 		"theirs, too large": {begun: theirs, change: []func(*run){func(r *run) { r.Limits.MaxCopy = 2 * KiB }}, resumed: 2, left: true,
 			notes: []string{"larger than", "and no copy followed that could set those of this one; --resume never begins anew",
 				`the cache control is "theirs", as the earlier run had it, not ""`, `the metadata who is "they", as`, "has 1 tag, not 0"}},
@@ -164,7 +165,7 @@ func TestInheritedProperties(t *testing.T) {
 // An object that looks like what a run leaves that dies before its copy keeps
 // nothing that was not asked for either, and is not sent again if it has all of it.
 func TestMarkWithProperties(t *testing.T) {
-	const anew = "no copy can set them: starting anew"
+	const anew = "no copy sets them: starting anew"
 	for name, test := range map[string]struct {
 		left   func(*s3.CreateMultipartUploadInput)
 		quirks s3test.Quirks
