@@ -3,7 +3,6 @@ package upload
 import (
 	"context"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -305,12 +304,7 @@ func (t *transfer) update(ctx context.Context, before *s3.HeadObjectOutput) (don
 		}
 	}
 	t.noteReplaced(before, out)
-	switch {
-	case unseen != nil:
-		t.note("the object's ACL cannot be looked at (%s), and a copy does not keep it%s", reason(unseen), lacking(unseen, "s3:GetObjectAcl", ""))
-	case len(readers) > 0:
-		t.note("the object's ACL gave something to others (%s), and the copy did not keep it: --acl or --grant states it again", strings.Join(readers, ", "))
-	}
+	t.noteLostACL(readers, unseen)
 	t.shows(out)
 	t.tellDifferences()
 	return true, nil
@@ -322,11 +316,17 @@ func (t *transfer) readersToLose(ctx context.Context) (readers []string, unseen,
 	if t.props.ACL != "" || len(t.props.Grants.All()) > 0 {
 		return nil, nil, nil
 	}
-	readers, err := t.readers(ctx)
-	if status(err) == http.StatusForbidden {
-		return nil, err, nil
+	return t.readers(ctx)
+}
+
+// noteLostACL tells of an ACL that a copy did not keep.
+func (t *transfer) noteLostACL(readers []string, unseen error) {
+	switch {
+	case unseen != nil:
+		t.note("the object's ACL cannot be looked at (%s), and a copy does not keep it%s", reason(unseen), lacking(unseen, "s3:GetObjectAcl", ""))
+	case len(readers) > 0:
+		t.note("the object's ACL gave something to others (%s), and the copy did not keep it: --acl or --grant states it again", strings.Join(readers, ", "))
 	}
-	return readers, nil, err
 }
 
 // noteReplaced tells what became of the object that a copy with other properties

@@ -47,7 +47,7 @@ func (t *transfer) verifyInherited(ctx context.Context) error {
 		return errInherited
 	}
 	t.note("the upload was begun by an earlier run that asked for other headers, metadata, tags or another ACL, and no copy followed " +
-		"that could set those of this one; --resume never begins anew")
+		"that could set those of this one; --resume never does without")
 	return nil
 }
 
@@ -63,7 +63,7 @@ func (t *transfer) beginAnew() {
 	if t.shown != nil {
 		now = seen(t.shown)
 	}
-	if now.version != "" {
+	if now.version != "" && now.version != "null" {
 		left = "; the version " + clip(now.version) + " stays behind"
 	}
 	t.note("what an earlier run left has other properties than were asked for, and no copy sets them: starting anew%s", left)
@@ -84,29 +84,29 @@ func (t *transfer) isAsAsked(ctx context.Context, out *s3.HeadObjectOutput, p Pr
 	if n, _ := tagCount(out); n > 0 && len(p.Tags) == 0 {
 		return false, nil, nil
 	}
-	others, err := t.readers(ctx)
-	if status(err) == http.StatusForbidden {
-		return true, err, nil
-	}
-	return len(others) == 0, nil, err
+	others, unseen, err := t.readers(ctx)
+	return len(others) == 0, unseen, err
 }
 
-// readers returns to whom the object's ACL gives something, beside its owner. A
-// store that has no ACLs gives nobody anything by them.
-func (t *transfer) readers(ctx context.Context) ([]string, error) {
-	out, err := t.u.client.GetObjectAcl(ctx, &s3.GetObjectAclInput{Bucket: &t.job.Bucket, Key: &t.job.Key}, t.with)
-	switch {
+// readers returns to whom the object's ACL gives something, beside its owner;
+// unseen is why the store does not tell. One that has no ACLs gives nobody anything
+// by them.
+func (t *transfer) readers(ctx context.Context) (others []string, unseen, _ error) {
+	// The object is there already: this is not worth all patience.
+	out, err := t.u.client.GetObjectAcl(withAttempts(ctx, attemptsBeforeLook), &s3.GetObjectAclInput{Bucket: &t.job.Bucket, Key: &t.job.Key}, t.with)
+	switch s := status(err); {
 	case err == nil:
-	case status(err) == 0, KindOf(err) == Temporary, status(err) == http.StatusForbidden:
-		return nil, err
+	case s == 0:
+		return nil, nil, err
+	case s == http.StatusForbidden, isAnswer(err) && s != http.StatusNotImplemented:
+		return nil, err, nil
 	default:
-		return nil, nil
+		return nil, nil, nil
 	}
 	owner := ""
 	if out.Owner != nil {
 		owner = aws.ToString(out.Owner.ID)
 	}
-	var others []string
 	for _, g := range out.Grants {
 		if g.Grantee == nil {
 			continue
@@ -116,144 +116,5 @@ func (t *transfer) readers(ctx context.Context) ([]string, error) {
 			others = append(others, string(g.Permission)+" "+clip(who[strings.LastIndexByte(who, '/')+1:]+id))
 		}
 	}
-	return others, nil
-}
-
-// sawNoCopy notes that no copy follows an upload to a bucket: the store refuses
-// it, or the object has its MD5 as ETag already. What is uploaded there after that
-// leaves nothing to a copy.
-func (u *Uploader) sawNoCopy(bucket string) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.uncopied[bucket] = true
-}
-
-func (u *Uploader) copiesNothing(bucket string) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.uncopied[bucket]
-}
-
-// leftToCopy names what the upload did not carry because a copy was to follow, and
-// whether the same upload without one would carry it.
-func (t *transfer) leftToCopy() (class, md5 bool) {
-	class = t.props.StorageClass != "" && t.stated.StorageClass == ""
-	md5 = t.o.StoreMD5 && t.stated.Metadata[md5Key] == ""
-	return class, md5
-}
-
-// noteLeft tells what no copy has set that was left to it, where the object does
-// not show it.
-func (t *transfer) noteLeft() {
-	class, md5 := t.leftToCopy()
-	t.res.Lacking = class || md5
-	if class {
-		t.note("the storage class %s is not set, because no copy followed that could do it%s", t.props.StorageClass, withoutCopy)
-	}
-	if md5 {
-		t.note("%s", t.lateMD5())
-	}
-}
-
-// withoutCopy ends a note about what was left to a copy.
-const withoutCopy = "; --normalize off has the upload itself set it"
-
-// lateMD5 says why the MD5 is not in the metadata.
-func (t *transfer) lateMD5() string {
-	const why = "the MD5 is not in the metadata: it was known too late, and no copy followed that could put it there"
-	if t.src.size < 0 {
-		return why
-	}
-	return why + "; with --normalize off the file is read for it before it is sent"
-}
-
-// already is the end for an object that has its MD5 as ETag without a copy, but
-// for what was left to one: then it is copied for that.
-func (t *transfer) already(ctx context.Context, out *s3.HeadObjectOutput) error {
-	t.res.Normalized = Already
-	t.result(seen(out), ETagMD5)
-	t.shows(out)
-	copies := t.copies(t.size)
-	if t.completed.etag == t.whole.String() {
-		t.u.sawNoCopy(t.job.Bucket)
-	}
-	if !copies {
-		return nil
-	}
-	lacks, err := t.lacksCopy(ctx, out)
-	if err != nil || !lacks {
-		return err
-	}
-	in := t.ontoItself(out)
-	t.restate(in, out)
-	after, made, refused, err := t.copyOver(ctx, in)
-	switch {
-	case err != nil:
-		return err
-	case refused != nil:
-		t.noteOnce("the copy that sets what the upload had left to it was refused (%s)%s", reason(refused), lacking(refused, t.copyNeeds(), "--normalize off"))
-		return nil
-	}
-	t.restated = true
-	t.result(seen(after), ETagMD5)
-	t.oldVersion(ctx, after, made)
-	t.shows(after)
-	return nil
-}
-
-// lacksCopy says whether an object lacks what only a copy can give it.
-func (t *transfer) lacksCopy(ctx context.Context, out *s3.HeadObjectOutput) (bool, error) {
-	class, md5 := t.leftToCopy()
-	for _, a := range t.props.attributes(out) {
-		if a.got != a.want && (class && a.name == classAttribute || md5 && a.name == md5Attribute) {
-			return true, nil
-		}
-	}
-	if !t.inherited {
-		return false, nil
-	}
-	same, _, err := t.isAsAsked(ctx, out, t.props)
-	return !same, err
-}
-
-// ontoItself is a copy of an object onto itself, on condition that it is still the
-// one that HEAD showed.
-func (t *transfer) ontoItself(out *s3.HeadObjectOutput) *s3.CopyObjectInput {
-	return &s3.CopyObjectInput{
-		Bucket: &t.job.Bucket, Key: &t.job.Key,
-		CopySource: copySource(t.job.Bucket, t.job.Key), CopySourceIfMatch: out.ETag,
-	}
-}
-
-// copyOver makes a copy of an object onto itself that is to change nothing but its
-// properties, and looks at it. refused is why it was not made.
-func (t *transfer) copyOver(ctx context.Context, in *s3.CopyObjectInput) (out *s3.HeadObjectOutput, made answer, refused, _ error) {
-	t.stage(StageNormalize)
-	made, cause := t.copy(ctx, in)
-	out, err := t.head(ctx)
-	switch {
-	case status(err) == http.StatusNotFound:
-		return nil, made, nil, fail(Conflict, "the object was deleted by somebody else meanwhile")
-	case err != nil:
-		return nil, made, nil, err
-	}
-	switch t.judge(out, made) {
-	case foreign:
-		return nil, made, nil, t.overwritten(seen(out))
-	case isWrong:
-		return nil, made, nil, t.mismatch(seen(out))
-	}
-	if cause == nil {
-		return out, made, nil, nil
-	}
-	// It may have been made all the same, and then be refused because of itself.
-	switch has, err := t.hasProperties(ctx, out, t.props); {
-	case err != nil:
-		return nil, made, nil, err
-	case has:
-		return out, made, nil, nil
-	case cannot(cause):
-		return out, made, cause, nil
-	}
-	return nil, made, nil, cause
+	return others, nil, nil
 }

@@ -82,6 +82,7 @@ func TestInheritedProperties(t *testing.T) {
 		change  []func(*run)
 		resumed int
 		notes   []string
+		fault   s3test.Fault
 		left    bool // what the earlier run asked for, on the object
 		streams bool
 	}{
@@ -105,9 +106,11 @@ func TestInheritedProperties(t *testing.T) {
 		"theirs, unseen":         {begun: theirs, quirks: deny("s3:GetObject"), resumed: 2, notes: []string{"may not be looked at: what headers, metadata, tags and ACL that run asked for, it has; that needs s3:GetObject, and --resume never does without", "verified by its parts"}, left: true},
 		"ours, unseen":           {begun: likeOurs, quirks: deny("s3:GetObject"), change: []func(*run){others}, notes: []string{anew, "verified by its parts", "verified by its parts"}},
 		"an ACL, unseen":         {begun: acl, quirks: deny("s3:GetObjectAcl"), change: []func(*run){off}, resumed: 2, left: true, notes: []string{"cannot be looked at (403 AccessDenied); that needs s3:GetObjectAcl, and --resume never does without"}},
-		"tags, unseen":           {begun: theirs, quirks: deny("s3:GetObjectTagging"), notes: []string{anew, "refused (403 AccessDenied)"}},
+		"an ACL that the store cannot tell": {begun: acl, fault: s3test.Fault{Op: "GetObjectAcl", Times: -1, Do: s3test.Status, Status: 500, Code: "InternalError"},
+			change: []func(*run){off}, resumed: 2, left: true, notes: []string{"cannot be looked at (500 InternalError)"}},
+		"tags, unseen": {begun: theirs, quirks: deny("s3:GetObjectTagging"), notes: []string{anew, "refused (403 AccessDenied)"}},
 		"theirs, too large": {begun: theirs, change: []func(*run){func(r *run) { r.Limits.MaxCopy = 2 * KiB }}, resumed: 2, left: true,
-			notes: []string{"larger than", "and no copy followed that could set those of this one; --resume never begins anew",
+			notes: []string{"larger than", "and no copy followed that could set those of this one; --resume never does without",
 				`the cache control is "theirs", as the earlier run had it, not ""`, `the metadata who is "they", as`, "has 1 tag, not 0"}},
 	} {
 		for _, kind := range sources {
@@ -122,6 +125,9 @@ func TestInheritedProperties(t *testing.T) {
 				}
 				data := random(3*KiB, name)
 				st.beginWith(t, "k", data, test.begun)
+				if test.fault.Op != "" {
+					st.Fault(test.fault)
+				}
 				var asked upload.Properties
 				r := st.upload(t, kind.of(t, data), "k", append(test.change, func(r *run) { asked = r.Properties })...)
 				if r.Err != nil {
@@ -149,7 +155,7 @@ func TestInheritedProperties(t *testing.T) {
 	}{
 		{change: off, notes: []string{"another unfinished upload"}},
 		{quirks: s3test.Quirks{CopyRefused: 501}, change: func(*run) {}, resumed: 2, notes: []string{"was refused",
-			"--resume never begins anew", `the cache control is "theirs"`, `the metadata who is "they"`, "1 tag"}},
+			"set those of this one; --resume never does without", `the cache control is "theirs"`, `the metadata who is "they"`, "1 tag"}},
 	} {
 		st := newStand(t, s3test.Options{Quirks: test.quirks})
 		data := random(3*KiB, "")

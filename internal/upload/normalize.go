@@ -211,6 +211,48 @@ func (t *transfer) copy(ctx context.Context, in *s3.CopyObjectInput) (answer, er
 	return made, nil
 }
 
+// ontoItself is a copy of an object onto itself, on condition that it is still the
+// one that HEAD showed.
+func (t *transfer) ontoItself(out *s3.HeadObjectOutput) *s3.CopyObjectInput {
+	return &s3.CopyObjectInput{
+		Bucket: &t.job.Bucket, Key: &t.job.Key,
+		CopySource: copySource(t.job.Bucket, t.job.Key), CopySourceIfMatch: out.ETag,
+	}
+}
+
+// copyOver makes a copy of an object onto itself that is to change nothing but its
+// properties, and looks at it. refused is why it was not made.
+func (t *transfer) copyOver(ctx context.Context, in *s3.CopyObjectInput) (out *s3.HeadObjectOutput, made answer, refused, _ error) {
+	t.stage(StageNormalize)
+	made, cause := t.copy(ctx, in)
+	out, err := t.head(ctx)
+	switch {
+	case status(err) == http.StatusNotFound:
+		return nil, made, nil, fail(Conflict, "the object was deleted by somebody else meanwhile")
+	case err != nil:
+		return nil, made, nil, err
+	}
+	switch t.judge(out, made) {
+	case foreign:
+		return nil, made, nil, t.overwritten(seen(out))
+	case isWrong:
+		return nil, made, nil, t.mismatch(seen(out))
+	}
+	if cause == nil {
+		return out, made, nil, nil
+	}
+	// It may have been made all the same, and then be refused because of itself.
+	switch has, err := t.hasProperties(ctx, out, t.props); {
+	case err != nil:
+		return nil, made, nil, err
+	case has:
+		return out, made, nil, nil
+	case cannot(cause):
+		return out, made, cause, nil
+	}
+	return nil, made, nil, cause
+}
+
 // afterCopy settles a copy onto the key that ended in an error: it may have been
 // made all the same, and then be refused because of itself.
 func (t *transfer) afterCopy(ctx context.Context, before *s3.HeadObjectOutput, how Normalized, cause error) error {

@@ -430,7 +430,8 @@ func (t *transfer) putObject(ctx context.Context, p *part) error {
 			Bucket: &t.job.Bucket, Key: &t.job.Key,
 			Body: body, ContentLength: &p.size, ContentMD5: aws.String(p.md5.Base64()),
 		}
-		t.props.put(in)
+		t.stated = t.props
+		t.stated.put(in)
 		in.ChecksumCRC64NVME = optional(p.crc)
 		if t.o.Checksum == SumMD5 {
 			in.ChecksumMD5 = in.ContentMD5
