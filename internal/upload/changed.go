@@ -325,7 +325,7 @@ func (t *transfer) noteLostACL(readers []string, unseen error) {
 	case unseen != nil:
 		t.note("the object's ACL cannot be looked at (%s), and a copy does not keep it%s", reason(unseen), lacking(unseen, "s3:GetObjectAcl", ""))
 	case len(readers) > 0:
-		t.note("the object's ACL gave something to others (%s), and the copy did not keep it: --acl or --grant states it again", strings.Join(readers, ", "))
+		t.note("the object's ACL gave something to others (%s), and the copy did not keep it: --acl or --grant states it again", clip(strings.Join(readers, ", ")))
 	}
 }
 
