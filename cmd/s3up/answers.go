@@ -70,6 +70,7 @@ var permissions = map[string]string{
 	"CompleteMultipartUpload": "s3:PutObject",
 	"CopyObject":              "s3:PutObject and s3:GetObject",
 	"HeadObject":              "s3:GetObject",
+	"GetObjectAcl":            "s3:GetObjectAcl",
 	"AbortMultipartUpload":    "s3:AbortMultipartUpload",
 	"ListParts":               "s3:ListMultipartUploadParts",
 	"ListMultipartUploads":    "s3:ListBucketMultipartUploads",
@@ -79,7 +80,6 @@ var permissions = map[string]string{
 
 	"ListObjectsV2": "s3:ListBucket",
 	"DeleteObjects": "s3:DeleteObject",
-	"GetObjectAcl":  "s3:GetObjectAcl",
 }
 
 // aboutAnswer knows what a store said.

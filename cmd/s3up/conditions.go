@@ -42,6 +42,8 @@ func (o *cpOptions) checkConditions() error {
 		return errOneETag
 	case u.Publish == upload.PublishStaged && u.Normalize != upload.NormalizeAuto:
 		return usagef("leave one of them out", "--publish staged and --normalize %s exclude each other: publishing is the copy that gives the object its MD5", u.Normalize)
+	case u.PruneVersion && u.Normalize == upload.NormalizeOff:
+		return usagef("leave one of them out", "--prune-version and --normalize off exclude each other: without a copy no version of parts is left behind")
 	}
 	return nil
 }
@@ -66,6 +68,9 @@ func leftLine(t *task, r *upload.Result) string {
 	case upload.NowMD5:
 		return oneLine(fmt.Sprintf("normalized %s: %s has the same content, and its MD5 as ETag now  %s", t.name(), where, etagWords(r)))
 	case upload.Updated:
+		if r.Lacking {
+			return oneLine(fmt.Sprintf("updated %s: %s has the same content, and not all properties that were asked for  %s", t.name(), where, etagWords(r)))
+		}
 		return oneLine(fmt.Sprintf("updated %s: %s has the same content, and now the properties too  %s", t.name(), where, etagWords(r)))
 	}
 	return oneLine(fmt.Sprintf("unchanged %s: %s has the same content  %s", t.name(), where, etagWords(r)))

@@ -19,6 +19,7 @@ func TestConditionFlags(t *testing.T) {
 		"--if-match x a b":                     "--if-match is for one file",
 		"--if-match , a":                       "--if-match ,: must be the ETag of an object",
 		"--publish staged --normalize self a":  "--publish staged and --normalize self exclude each other",
+		"--prune-version --normalize off a":    "--prune-version and --normalize off exclude each other",
 		"--publish somehow a":                  "--publish somehow: must be direct or staged",
 		"--publish staged --if-changed a b":    "",
 		"--publish staged --prune-version a":   "",

@@ -47,7 +47,8 @@ type fileLine struct {
 
 	Why string `json:"why,omitempty"` // it was sent, or skipped
 
-	Locked    bool     `json:"locked,omitempty"` // and not copied for that reason
+	Locked    bool     `json:"locked,omitempty"`  // and not copied for that reason
+	Lacking   bool     `json:"lacking,omitempty"` // of the properties that were asked for
 	Notes     []string `json:"notes,omitempty"`
 	Resumable bool     `json:"resumable,omitempty"` // failed, and the same command goes on with what was sent
 
@@ -96,7 +97,7 @@ func newFileLine(t *task, r *upload.Result, p *problem) fileLine {
 		Requests: r.Requests, UploadsAborted: r.UploadsAborted, DurationMS: r.Duration.Milliseconds(),
 		Checksum: r.Checksum, ChecksumAlgorithm: r.ChecksumAlgorithm,
 		Published: r.Published, Pruned: r.Pruned, Found: newFoundLine(r.Found),
-		Why: t.why, Locked: r.Locked, Notes: r.Notes, Resumable: r.Resumable,
+		Why: t.why, Locked: r.Locked, Lacking: r.Lacking, Notes: r.Notes, Resumable: r.Resumable,
 	}
 	if r.Size >= 0 {
 		l.Size = &r.Size

@@ -204,6 +204,9 @@ func TestPermissions(t *testing.T) {
 						o.Normalize, p.LockMode, p.LegalHold, p.LockUntil = upload.NormalizeAuto, "", false, time.Time{}
 					}
 				}
+				if action == "s3:GetObjectAcl" && test.there != nil { // asked only before a copy
+					change = func(o *upload.Options, p *upload.Properties) { test.change(o, p); p.CacheControl = "no-store" }
+				}
 				_, said := run(t, slices.DeleteFunc(slices.Clone(policy), func(a string) bool { return a == action }), change)
 				if !strings.Contains(said, action) {
 					t.Errorf("nothing names it: %q", said)
@@ -222,7 +225,8 @@ func md5Of(data []byte) string {
 func begin(t *testing.T, server *s3test.Server, first []byte) {
 	t.Helper()
 	client := server.Client()
-	up, err := client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: aws.String("b"), Key: aws.String("k")})
+	up, err := client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: aws.String("b"), Key: aws.String("k"),
+		ContentType: aws.String("application/octet-stream")})
 	if err != nil {
 		t.Fatal(err)
 	}

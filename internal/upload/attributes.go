@@ -20,6 +20,11 @@ type attribute struct {
 	want, got string
 }
 
+const (
+	classAttribute = "storage class"
+	md5Attribute   = "metadata " + md5Key
+)
+
 // attributes compares an object with the properties that it is to have. Those
 // that HEAD never shows are not among them: ACLs and the encryption context.
 func (p Properties) attributes(out *s3.HeadObjectOutput) []attribute {
@@ -33,7 +38,7 @@ func (p Properties) attributes(out *s3.HeadObjectOutput) []attribute {
 		{"website redirect", p.WebsiteRedirect, aws.ToString(out.WebsiteRedirectLocation)},
 	}
 	if p.StorageClass != "" {
-		all = append(all, attribute{"storage class", string(p.StorageClass), string(cmp.Or(out.StorageClass, types.StorageClassStandard))})
+		all = append(all, attribute{classAttribute, string(p.StorageClass), string(cmp.Or(out.StorageClass, types.StorageClassStandard))})
 	}
 	if p.BucketKey {
 		all = append(all, attribute{"bucket key", "true", strconv.FormatBool(aws.ToBool(out.BucketKeyEnabled))})
@@ -74,19 +79,30 @@ func (t *transfer) compareTags(out *s3.HeadObjectOutput) {
 		want = before // the copy takes them along
 	}
 	switch {
+	case want == 0 && t.res.Status == Updated: // they were to stay
 	case n == want, !known && before == 0:
 	case before == want && n < want:
+		t.res.Lacking = true
 		t.note("the copy lost tags: the object has %d of %d", n, want)
 	default:
+		t.res.Lacking = true
 		t.note("the object has %s, not %d", plural(n, "tag"), want)
 	}
 }
 
-// compare notes what the object, as HEAD shows it, has of its properties other
-// than was asked for, and whether it was the copy that lost it.
-func (t *transfer) compare(out *s3.HeadObjectOutput) {
+// shows notes how HEAD shows the object in the end.
+func (t *transfer) shows(out *s3.HeadObjectOutput) {
 	t.shown = out
-	t.shield = shield{out.ServerSideEncryption, aws.ToString(out.SSEKMSKeyId), aws.ToString(out.SSECustomerKeyMD5)}
+	t.shield = shieldOf(out)
+}
+
+// tellDifferences tells what the object, as HEAD shows it in the end, has of its
+// properties other than was asked for, and whether it was the copy that lost it.
+func (t *transfer) tellDifferences() {
+	out := t.shown
+	if out == nil {
+		return
+	}
 	t.compareTags(out)
 	before := make(map[string]string)
 	if t.original != nil && out != t.original {
@@ -98,20 +114,36 @@ func (t *transfer) compare(out *s3.HeadObjectOutput) {
 		if a.got == a.want {
 			continue
 		}
+		t.res.Lacking = true
+		class, late := t.leftToCopy()
 		switch was, known := before[a.name]; {
 		case known && was == a.want && a.got == "":
 			t.note("the copy lost the %s %q", a.name, clip(was))
 		case known && was == a.want:
 			t.note("the copy changed the %s from %q to %q", a.name, clip(was), clip(a.got))
-		case a.name == "metadata "+md5Key && a.got == "" && out == t.original:
-			t.note("the MD5 is not in the metadata: it was known too late, and no copy followed that could put it there")
-		case a.got == "":
-			t.note("the store has not kept the %s %q", a.name, a.want)
-		case a.want == "":
-			t.note("the object has the %s %q, which was not asked for", a.name, clip(a.got))
+		case t.restated:
+			t.lost(a)
+		case a.name == md5Attribute && late:
+			t.note("%s", t.lateMD5())
+		case a.name == classAttribute && class:
+			t.note("the storage class is %q, not %q, because no copy followed that could set it%s", clip(a.got), a.want, withoutCopy)
+		case t.inherited:
+			t.note("the %s is %q, as the earlier run had it, not %q", a.name, clip(a.got), a.want)
 		default:
-			t.note("the %s is %q, not %q", a.name, clip(a.got), a.want)
+			t.lost(a)
 		}
+	}
+}
+
+// lost tells of a property that the store has not kept as it was stated.
+func (t *transfer) lost(a attribute) {
+	switch {
+	case a.got == "":
+		t.note("the store has not kept the %s %q", a.name, a.want)
+	case a.want == "":
+		t.note("the object has the %s %q, which was not asked for", a.name, clip(a.got))
+	default:
+		t.note("the %s is %q, not %q", a.name, clip(a.got), a.want)
 	}
 }
 

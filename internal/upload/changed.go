@@ -3,7 +3,6 @@ package upload
 import (
 	"context"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -41,7 +40,7 @@ func (t *transfer) sameStream(ctx context.Context, p *part) (done bool, _ error)
 	if seen(out).etag != p.md5.String() {
 		return false, nil
 	}
-	t.size, t.whole = p.size, p.md5
+	t.size, t.whole, t.crc = p.size, p.md5, p.crc
 	t.res.MD5, t.res.Size = p.md5.String(), p.size
 	t.storeMD5()
 	return t.keep(ctx, out)
@@ -80,16 +79,18 @@ func (t *transfer) sameContent(ctx context.Context, out *s3.HeadObjectOutput) (b
 	}
 	switch {
 	case n == 0 && c.part == 0:
-		whole, err := t.src.sumWhole(ctx, t.u.hashing, new(crcParts), new([]byte))
+		crcs := newCRCParts(t.o.Checksum == SumCRC64NVME)
+		whole, err := t.src.sumWhole(ctx, t.u.hashing, &crcs, new([]byte))
 		if err != nil {
 			return false, err
 		}
-		t.size, t.whole = size, whole
+		t.size, t.whole, t.crc = size, whole, crcs.all()
 		t.storeMD5()
 		t.res.MD5 = whole.String()
 		return whole.String() == tag, nil
 	case c.part > 0 && (n == 0 || n == c.parts()):
 		t.stage(StageHash)
+		t.crcs = t.sendsCRC(size)
 		if err := t.learn(ctx, c); err != nil {
 			return false, err
 		}
@@ -194,7 +195,7 @@ func (t *transfer) findParts(ctx context.Context, tag string, parts []int64) (bo
 // keep ends an upload of bytes that are there already: as they are, or after a
 // copy that sets the properties. done is false if that is not possible.
 func (t *transfer) keep(ctx context.Context, out *s3.HeadObjectOutput) (done bool, _ error) {
-	has, err := t.hasProperties(ctx, out)
+	has, err := t.hasProperties(ctx, out, t.props)
 	if err != nil {
 		return false, err
 	}
@@ -202,23 +203,31 @@ func (t *transfer) keep(ctx context.Context, out *s3.HeadObjectOutput) (done boo
 		t.tell(Resumed, t.size)
 		return true, t.goOnAtCopy(ctx, out)
 	}
-	if has {
-		t.res.Status = Unchanged
-		t.sameAs(out)
-		if t.res.ETagKind == ETagMultipart && t.copies(t.size) && !t.publishes() {
-			t.note("the ETag of the object that is there already is composite: the same command without the condition gives it its MD5, if the store can")
-		}
+	sum := t.hasSum(out)
+	if has && (sum || !t.o.ServerMD5) {
 		t.tell(Resumed, t.size)
-		return true, nil
+		return true, t.leaveAsIs(out, sum)
 	}
 	if t.size > t.o.Limits.MaxCopy {
 		t.note("the same content is there with other properties, and is too large to be given these by a copy: it is uploaded")
 		return false, nil
 	}
+	locked, err := t.isLocked(ctx, out)
+	if err != nil {
+		return false, err
+	}
+	if locked && t.o.Normalize != NormalizeSelf {
+		t.note("the same content is there with other properties, and is locked: it is uploaded, and what is there stays behind, locked as it is; " +
+			"--normalize self copies all the same")
+		return false, nil
+	}
 	done, err = t.update(ctx, out)
 	if done && err == nil {
 		t.tell(Resumed, t.size)
-		if err = t.verifyProtection(ctx); err == nil {
+		if err = t.verifyChecksum(); err == nil {
+			err = t.verifyProtection(ctx)
+		}
+		if err == nil {
 			t.compareUnshown(ctx)
 		}
 	}
@@ -227,6 +236,36 @@ func (t *transfer) keep(ctx context.Context, out *s3.HeadObjectOutput) (done boo
 		t.composite, t.res.Parts, t.res.PartSize = "", 0, 0
 	}
 	return done, err
+}
+
+// leaveAsIs ends an upload of what is there already with all that was asked for,
+// but for a checksum, maybe.
+func (t *transfer) leaveAsIs(out *s3.HeadObjectOutput, sum bool) error {
+	t.res.Status = Unchanged
+	t.sameAs(out)
+	if t.res.ETagKind == ETagMultipart && t.copies(t.size) && !t.publishes() {
+		t.note("the ETag of the object that is there already is composite: the same command without the condition gives it its MD5, if the store can")
+	}
+	if !sum {
+		t.note("the store shows no checksum of the object that is there already: the same command without --if-changed uploads it with one")
+		return nil
+	}
+	t.summed = shownSums(out)
+	return t.verifyChecksum()
+}
+
+// hasSum says whether the checksum that was asked for shows, or cannot.
+func (t *transfer) hasSum(out *s3.HeadObjectOutput) bool {
+	shown := shownSums(out)
+	switch {
+	case t.hidden:
+		return true
+	case t.o.Checksum == SumCRC64NVME:
+		return shown.crc != ""
+	case t.o.Checksum == SumMD5:
+		return shown.md5 != ""
+	}
+	return true
 }
 
 // sameAs notes that the object is the one that is there.
@@ -241,47 +280,34 @@ func (t *transfer) sameAs(out *s3.HeadObjectOutput) {
 }
 
 // update gives an object of the same bytes its properties, by a copy onto itself
-// that is made on condition that it is still that object.
+// that is made on condition that it is still that object. What nobody asked for and
+// a copy does not bring along by itself is restated or told.
 func (t *transfer) update(ctx context.Context, before *s3.HeadObjectOutput) (done bool, _ error) {
-	t.stage(StageNormalize)
 	t.original = before
-	in := &s3.CopyObjectInput{
-		Bucket: &t.job.Bucket, Key: &t.job.Key,
-		CopySource: copySource(t.job.Bucket, t.job.Key), CopySourceIfMatch: before.ETag,
-	}
-	t.props.copy(in)
-	made, cause := t.copy(ctx, in)
-	out, err := t.head(ctx)
-	switch {
-	case status(err) == http.StatusNotFound:
-		return false, fail(Conflict, "the object was deleted by somebody else meanwhile")
-	case err != nil:
+	readers, unseen, err := t.readersToLose(ctx)
+	if err != nil {
 		return false, err
 	}
-	verdict := t.judge(out, made)
-	switch {
-	case verdict == foreign:
-		return false, t.overwritten(seen(out))
-	case verdict == isWrong:
-		return false, t.mismatch(seen(out))
-	case cause != nil:
-		// It may have been made all the same, and then be refused because of itself.
-		switch has, err := t.hasProperties(ctx, out); {
-		case err != nil:
-			return false, err
-		case has:
-		case cannot(cause):
-			t.note("the same content is there with other properties, and the copy that would set these was refused (%s): it is uploaded", reason(cause))
-			return false, nil
-		default:
-			return false, cause
-		}
+	in := t.ontoItself(before)
+	t.props.copy(in)
+	if in.StorageClass == "" {
+		in.StorageClass = before.StorageClass
 	}
-	t.res.Status = Updated
-	switch verdict {
-	case isOpaque:
+	if t.askSum(in); t.o.Checksum == SumCRC64NVME && t.o.ServerMD5 {
+		in.ChecksumAlgorithm = types.ChecksumAlgorithmCrc64nvme
+	}
+	out, made, refused, err := t.copyOver(ctx, in)
+	switch {
+	case err != nil:
+		return false, err
+	case refused != nil:
+		t.note("the same content is there with other properties, and the copy that would set these was refused (%s): it is uploaded", reason(refused))
+		return false, nil
+	}
+	t.res.Status, t.restated = Updated, true
+	if t.judge(out, made) == isOpaque {
 		t.opaque(seen(out))
-	default:
+	} else {
 		t.sameAs(out)
 		if seen(before).etag != seen(out).etag {
 			t.res.Normalized = SelfCopy
@@ -289,17 +315,53 @@ func (t *transfer) update(ctx context.Context, before *s3.HeadObjectOutput) (don
 			t.res.Normalized = Kept
 		}
 	}
-	if old, now := seen(before).version, seen(out).version; old != "" && now != "" && old != now {
-		t.note("the bucket keeps versions: the version %s, with the properties that it had, stays behind as a noncurrent one", clip(old))
-	}
-	t.compare(out)
+	t.noteReplaced(before, out)
+	t.noteLostACL(readers, unseen)
+	t.shows(out)
+	t.tellDifferences()
 	return true, nil
 }
 
-// hasProperties says whether an object has the properties that an upload would
-// give it. What cannot be seen of those that were asked for counts as missing.
-func (t *transfer) hasProperties(ctx context.Context, out *s3.HeadObjectOutput) (bool, error) {
-	p := t.props
+// readersToLose returns to whom an ACL gives something that a copy is to take
+// without having been asked to; unseen is why that cannot be told.
+func (t *transfer) readersToLose(ctx context.Context) (readers []string, unseen, _ error) {
+	if t.props.ACL != "" || len(t.props.Grants.All()) > 0 {
+		return nil, nil, nil
+	}
+	return t.readers(ctx)
+}
+
+// noteLostACL tells of an ACL that a copy did not keep.
+func (t *transfer) noteLostACL(readers []string, unseen error) {
+	switch {
+	case unseen != nil:
+		t.note("the object's ACL cannot be looked at (%s), and a copy does not keep it%s", reason(unseen), lacking(unseen, "s3:GetObjectAcl", ""))
+	case len(readers) > 0:
+		t.note("the object's ACL gave something to others (%s), and the copy did not keep it: --acl or --grant states it again", clip(strings.Join(readers, ", ")))
+	}
+}
+
+// noteReplaced tells what became of the object that a copy with other properties
+// has replaced.
+func (t *transfer) noteReplaced(before, out *s3.HeadObjectOutput) {
+	old, now := seen(before).version, seen(out).version
+	if old == "" || now == "" || old == now {
+		t.noteEarlyDeletion(before)
+		return
+	}
+	text := "the bucket keeps versions: the version " + clip(old) + ", with the properties that it had, stays behind as a noncurrent one"
+	if t.o.PruneVersion {
+		text += "; --prune-version deletes only versions of parts that the same run has sent"
+	}
+	t.note("%s", text)
+	if isShownLocked(before) && !isShownLocked(out) {
+		t.note("the lock of the object stays on that version: the one that is there now has none")
+	}
+}
+
+// hasProperties says whether an object has these properties. What cannot be seen
+// of those that were asked for counts as missing.
+func (t *transfer) hasProperties(ctx context.Context, out *s3.HeadObjectOutput, p Properties) (bool, error) {
 	for _, a := range p.attributes(out) {
 		if a.got != a.want {
 			return false, nil

@@ -33,7 +33,8 @@ import (
 //	s3:GetObjectRetention                GetObjectRetention
 //	s3:GetObjectLegalHold                GetObjectLegalHold
 //	s3:GetObjectTagging                  GetObjectTagging, of an object that may be the same already, or has lost its tags
-//	s3:GetObjectAcl                      GetObjectAcl, on stores that may drop an ACL in silence
+//	s3:GetObjectAcl                      GetObjectAcl, of what an earlier run began or is given other properties, and on
+//	                                     stores that may drop an ACL in silence
 //
 // Normalize, of objects that are there already, needs s3:GetObjectAcl for
 // GetObjectAcl, and s3:PutObjectAcl where there is one to restate.

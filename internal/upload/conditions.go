@@ -1,12 +1,15 @@
 package upload
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"s3up/internal/etag"
 )
@@ -44,20 +47,22 @@ func (t *transfer) lookFirst(ctx context.Context) (done bool, _ error) {
 	if !t.o.conditional() && !t.o.IfChanged {
 		return false, nil
 	}
-	out, err := t.head(ctx)
+	out, err := t.lookAt(ctx)
 	switch {
 	case err == nil:
 		t.looked, t.first = true, out
 		t.before = seen(out)
 	case status(err) == http.StatusNotFound:
 		t.looked = true
+	case errors.Is(err, errNeedsKey):
+		return t.needsKey()
 	case cannotLook(err) && t.o.IfChanged:
 		t.note("whether the object is the same cannot be told (%s): it may not be looked at, and is uploaded%s", reason(err), lookNeeds(err))
 		return false, nil
 	case cannotLook(err):
 		t.note("the key may not be looked at (%s): the condition holds only if the store keeps it%s", reason(err), lookNeeds(err))
 		return false, nil
-	case status(err) == 0 || KindOf(err) == Temporary:
+	case status(err) == 0, KindOf(err) == Temporary, status(err) == http.StatusBadRequest:
 		return false, err
 	default:
 		return false, nil // an answer that can be read tells better
@@ -74,6 +79,72 @@ func (t *transfer) lookFirst(ctx context.Context) (done bool, _ error) {
 	return false, nil
 }
 
+// errNeedsKey says that there is an object that nobody may look at without the key
+// that it was encrypted with.
+var errNeedsKey = fail(Unmet, "there is an object that cannot be looked at without the key it was encrypted with, and it is not replaced")
+
+// lookAt looks at what stands under the key. The answer to HEAD has no body: what
+// a status of 400 is about, an answer that has one tells, and one that needs no key.
+func (t *transfer) lookAt(ctx context.Context) (*s3.HeadObjectOutput, error) {
+	t.u.greeted.Store(true)
+	out, err := t.headOf(ctx, t.job.Key)
+	if status(err) == http.StatusBadRequest && t.props.CustomerKey != nil {
+		out, err = t.headWith(ctx, t.job.Key, nil) // it may not be encrypted
+	}
+	if status(err) != http.StatusBadRequest {
+		return out, err
+	}
+	_, cause := t.u.client.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{Bucket: &t.job.Bucket, Key: &t.job.Key}, t.with)
+	if cause == nil || cannotLook(cause) {
+		return nil, errNeedsKey
+	}
+	return nil, cause // a token has expired, or there is nothing
+}
+
+// needsKey ends a look at an object that cannot be looked at without its key.
+func (t *transfer) needsKey() (done bool, _ error) {
+	if t.o.IfChanged {
+		t.noteUnknown()
+		return false, nil
+	}
+	return false, errNeedsKey
+}
+
+// mayGoOn is the error if the condition does not hold of what is there; of what
+// lookAhead has recognized, it holds if that is the object that was named, or just
+// what the same command leaves when it dies before its copy.
+func (t *transfer) mayGoOn(ctx context.Context, there bool) error {
+	if !there || t.o.IfMatch == "" || t.before.etag == t.o.IfMatch {
+		return t.holds(t.first)
+	}
+	mark, err := t.isMark(ctx, t.first)
+	if err != nil {
+		return err
+	}
+	if !mark {
+		t.startAnew() // takes back what was told
+		return t.holds(t.first)
+	}
+	t.own = t.before.etag
+	return nil
+}
+
+// isMark says whether an object of the same bytes, in the same parts, has just what
+// the same command has given it before its copy: the storage class and the MD5 in
+// the metadata may have been left to that. An ACL that may not be seen is none.
+func (t *transfer) isMark(ctx context.Context, out *s3.HeadObjectOutput) (bool, error) {
+	p := t.props
+	if c := cmp.Or(out.StorageClass, types.StorageClassStandard); c != types.StorageClassStandard && c != p.StorageClass {
+		return false, nil
+	}
+	p.StorageClass = ""
+	if readable(out.Metadata)[md5Key] == "" {
+		p.Metadata = t.job.Properties.Metadata
+	}
+	same, _, err := t.isAsAsked(ctx, out, p)
+	return same, err
+}
+
 // lookNeeds names the permissions for a look at a key: who may not list is not told
 // that nothing is there.
 func lookNeeds(err error) string { return lacking(err, "s3:GetObject and s3:ListBucket", "") }
@@ -83,7 +154,11 @@ func (t *transfer) firstLook(ctx context.Context) (*s3.HeadObjectOutput, error) 
 	if t.looked && t.key == t.job.Key {
 		return t.first, nil
 	}
-	return t.head(ctx)
+	out, err := t.head(ctx)
+	if err == nil && t.key == t.job.Key {
+		t.looked, t.first = true, out
+	}
+	return out, err
 }
 
 // skip ends an upload that is not to replace what is there.
@@ -124,6 +199,7 @@ func (t *transfer) holds(out *s3.HeadObjectOutput) error {
 	}
 	switch {
 	case !t.o.conditional() || t.o.IfMatch != "" && !t.looked:
+	case out != nil && t.own != "" && seen(out).etag == t.own: // of this run, or of one like it
 	case t.o.NoClobber && out != nil:
 		return fail(Unmet, "there is an object by now, and it is not replaced: %s", t.res.Found.words())
 	case t.o.IfMatch != "" && out == nil:
@@ -140,7 +216,7 @@ func (t *transfer) lookAgain(ctx context.Context) error {
 	if !t.o.conditional() || !t.looked {
 		return nil
 	}
-	out, err := t.headOf(ctx, t.job.Key)
+	out, err := t.lookAt(ctx)
 	switch {
 	case status(err) == http.StatusNotFound:
 		out = nil
@@ -203,7 +279,7 @@ func (t *transfer) isUnmet(err error) bool {
 // somebody else's success, even if that somebody wrote the same bytes. again says
 // that it is to be made once more.
 func (t *transfer) afterRefusal(ctx context.Context, cause error, repeated bool) (mine, again bool, _ error) {
-	out, err := t.headOf(ctx, t.job.Key)
+	out, err := t.lookAt(ctx)
 	switch {
 	case err == nil:
 	case status(err) == http.StatusNotFound && t.o.IfMatch != "":

@@ -344,7 +344,7 @@ func TestIfMatch(t *testing.T) {
 	// write: it is gone on with, unless it is something else.
 	for name, data := range map[string][]byte{"its own": random(3*KiB+5, "died"), "another": random(3*KiB+5, "another")} {
 		st := newStand(t, s3test.Options{})
-		st.completed(t, "k", data, KiB)
+		st.completed(t, "k", data, KiB, likeOurs)
 		r := st.upload(t, file(t, random(3*KiB+5, "died")), "k", ifMatch(md5Hex(old)))
 		if name == "another" {
 			st.unmet(t, r, data, "and is not replaced")

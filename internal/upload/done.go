@@ -84,7 +84,7 @@ func (t *transfer) isDoneStream(ctx context.Context, p *part) (done bool, _ erro
 // isDoneAs ends an upload whose bytes are there: well, if they have the properties
 // that they were to have.
 func (t *transfer) isDoneAs(ctx context.Context, unmet error) (done bool, _ error) {
-	has, err := t.hasProperties(ctx, t.first)
+	has, err := t.hasProperties(ctx, t.first, t.props)
 	if err != nil {
 		return false, err
 	}

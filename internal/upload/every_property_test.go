@@ -207,14 +207,110 @@ type way struct {
 	change           func(*run)
 	ends, endsOpaque upload.Normalized
 	notLocked        bool // impossible with a lock
+	more             *odds
+}
+
+// odds are what stands against a way.
+type odds struct {
+	quirks    s3test.Quirks
+	begun     bool     // by an earlier run, with all that it can ask for
+	locks     bool     // the bucket does, by default
+	notOpaque bool     // nothing is to be told of what is encrypted
+	notes     []string // some of them are there, and no other
+	lost      []string // fields that cannot be set, with a note
 }
 
 var ways = []way{
-	{"in one piece", 1000, func(*run) {}, upload.SinglePut, upload.Opaque, false},
-	{"self-copy", 3 * KiB, func(r *run) { r.Normalize, r.ServerMD5 = upload.NormalizeSelf, true }, upload.SelfCopy, upload.ChecksumMD5, false},
-	{"staged copy", 3 * KiB, normalize(upload.NormalizeStaged), upload.StagedCopy, upload.Opaque, true},
-	{"published", 3 * KiB, func(r *run) { r.Publish, r.ServerMD5 = upload.PublishStaged, true }, upload.StagedCopy, upload.ChecksumMD5, false},
-	{"no copy", 3 * KiB, normalize(upload.NormalizeOff), upload.Off, upload.Opaque, false},
+	{"in one piece", 1000, func(*run) {}, upload.SinglePut, upload.Opaque, false, nil},
+	{"self-copy", 3 * KiB, func(r *run) { r.Normalize, r.ServerMD5 = upload.NormalizeSelf, true }, upload.SelfCopy, upload.ChecksumMD5, false, nil},
+	{"staged copy", 3 * KiB, normalize(upload.NormalizeStaged), upload.StagedCopy, upload.Opaque, true, nil},
+	{"published", 3 * KiB, func(r *run) { r.Publish, r.ServerMD5 = upload.PublishStaged, true }, upload.StagedCopy, upload.ChecksumMD5, false, nil},
+	{"no copy", 3 * KiB, normalize(upload.NormalizeOff), upload.Off, upload.Opaque, false, nil},
+}
+
+// odd are the ways that go wrong, or on where another run stopped.
+var odd = []way{
+	{"resumed", 3 * KiB, staleAfter(0), upload.SelfCopy, upload.Opaque, true, &odds{begun: true}},
+	{"resumed, no copy", 3 * KiB, func(r *run) { r.Normalize, r.StaleAfter = upload.NormalizeOff, 0 }, upload.Off, upload.Opaque, true,
+		&odds{begun: true, notes: []string{"starting anew"}}},
+	{"the MD5 at once", 3 * KiB, func(*run) {}, upload.Already, "", true, &odds{quirks: s3test.Quirks{PlainETag: true}, notOpaque: true}},
+	{"resumed, the MD5 at once", 3 * KiB, staleAfter(0), upload.Already, "", true, &odds{begun: true, quirks: s3test.Quirks{PlainETag: true}, notOpaque: true}},
+	{"refused", 3 * KiB, func(*run) {}, upload.Refused, upload.Opaque, true,
+		&odds{quirks: s3test.Quirks{CopyRefused: 501}, notes: []string{"was refused", "no copy followed that could set it"}, lost: []string{"StorageClass"}}},
+	{"resumed, refused", 3 * KiB, staleAfter(0), upload.Refused, upload.Opaque, true,
+		&odds{begun: true, quirks: s3test.Quirks{CopyRefused: 501}, notes: []string{"was refused", "starting anew"}}},
+	{"write-only", 3 * KiB, func(*run) {}, upload.Refused, "", true, &odds{quirks: s3test.Quirks{Deny: []string{"s3:GetObject"}}, notOpaque: true,
+		notes: []string{"verified by its parts", "no copy followed that could do it", "whether the object is encrypted"}, lost: []string{"StorageClass"}}},
+	{"locked", 3 * KiB, func(*run) {}, upload.Off, upload.Opaque, true, &odds{locks: true, notes: []string{"the bucket locks objects"}}},
+	{"resumed, locked", 3 * KiB, staleAfter(0), upload.Off, upload.Opaque, true, &odds{locks: true, begun: true,
+		notes: []string{"the bucket locks objects", "starting anew"}}},
+}
+
+// beginWithAll begins an upload as a run that asks for all it can.
+func (st *stand) beginWithAll(t testing.TB, key string, data []byte) {
+	t.Helper()
+	st.beginWith(t, key, data, func(in *s3.CreateMultipartUploadInput) {
+		theirs(in)
+		in.ContentType, in.ContentEncoding, in.ContentDisposition = aws.String("text/theirs"), aws.String("theirs"), aws.String("theirs")
+		in.ContentLanguage, in.Expires, in.WebsiteRedirectLocation = aws.String("xx"), aws.Time(time.Unix(1e9, 0)), aws.String("/theirs")
+		in.Metadata = map[string]string{"owner": "they"}
+	})
+}
+
+// Nothing that was asked for is lost in silence where something goes wrong, and
+// nothing is left of what another run asked for.
+func TestEveryPropertyAgainstTheOdds(t *testing.T) {
+	for name, p := range properties {
+		for _, way := range odd {
+			if p.locks || p.opaque && way.more.notOpaque || name == "CustomerKey" {
+				continue
+			}
+			t.Run(name+"/"+way.name, func(t *testing.T) {
+				t.Parallel()
+				st := newStand(t, s3test.Options{Quirks: way.more.quirks})
+				if way.more.locks {
+					st.SetObjectLock(st.bucket, "GOVERNANCE", 7)
+				}
+				data := random(way.size, name)
+				send := func(key string, asked upload.Properties, ends upload.Normalized) *upload.Result {
+					if way.more.begun {
+						st.beginWithAll(t, key, data)
+					}
+					r := st.upload(t, file(t, data), key, way.change, func(r *run) { r.Properties = asked })
+					st.ends(t, r, key, data, ends)
+					for _, note := range r.Notes {
+						if !slices.ContainsFunc(way.more.notes, func(words string) bool { return strings.Contains(note, words) }) {
+							t.Errorf("%s: a note that nobody expected: %q", key, note)
+						}
+					}
+					return r
+				}
+				ends := way.ends
+				if p.opaque {
+					ends = way.endsOpaque
+				}
+				with, without := ask(p), ask(property{})
+				send("without", without, way.ends)
+				r := send("k", with, ends)
+				st.SetQuirks(func(q *s3test.Quirks) { q.Deny = nil })
+				if got := p.read(st.carried(t, "without", without)); got != p.none {
+					t.Errorf("without it, it is %q, want %q", got, p.none)
+				}
+				got := p.read(st.carried(t, "k", with))
+				if lost := slices.Contains(way.more.lost, name); lost != (got != p.want) || lost != r.Lacking {
+					t.Errorf("it is %q, want %q, lacking: %t", got, p.want, r.Lacking)
+				}
+			})
+		}
+	}
+}
+
+// ask returns Properties that ask for one.
+func ask(p property) (asked upload.Properties) {
+	if p.set != nil {
+		p.set(&asked)
+	}
+	return asked
 }
 
 // Whatever can be asked for an object is on it in the end, however it came to be:

@@ -212,7 +212,7 @@ func (t *transfer) skips(ctx context.Context, out *s3.HeadObjectOutput) (Skip, e
 		return SkipHeader, nil
 	}
 	if version {
-		if locked, err := t.isLocked(ctx, out); locked || err != nil {
+		if locked, err := t.wouldLock(ctx, out); locked || err != nil {
 			return SkipLocked, err
 		}
 	}
@@ -232,9 +232,9 @@ func (t *transfer) skips(ctx context.Context, out *s3.HeadObjectOutput) (Skip, e
 	return t.readACL(ctx)
 }
 
-// isLocked finds out whether an object in a bucket that keeps versions is locked, or
+// wouldLock finds out whether an object in a bucket that keeps versions is locked, or
 // its copy would be. HEAD tells only those who may see locks.
-func (t *transfer) isLocked(ctx context.Context, out *s3.HeadObjectOutput) (bool, error) {
+func (t *transfer) wouldLock(ctx context.Context, out *s3.HeadObjectOutput) (bool, error) {
 	if err := t.findLock(ctx, out); t.locked || err != nil {
 		return t.locked, err
 	}
@@ -405,6 +405,7 @@ func (t *transfer) copyExisting(ctx context.Context, out *s3.HeadObjectOutput) e
 	default:
 		t.res.Status = KeptParts
 	}
+	t.tellDifferences()
 	if err := t.verifyChecksum(); err != nil {
 		return err
 	}

@@ -32,8 +32,13 @@ func (t *transfer) head(ctx context.Context) (*s3.HeadObjectOutput, error) {
 // headOf looks at an object. An answer without an ETag does not come from the
 // store, and says nothing about the object.
 func (t *transfer) headOf(ctx context.Context, key string) (*s3.HeadObjectOutput, error) {
+	return t.headWith(ctx, key, t.props.CustomerKey)
+}
+
+// headWith looks at an object that may be encrypted with a key of one's own.
+func (t *transfer) headWith(ctx context.Context, key string, customerKey []byte) (*s3.HeadObjectOutput, error) {
 	in := &s3.HeadObjectInput{Bucket: &t.job.Bucket, Key: &key}
-	in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = t.props.customer()
+	in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = Properties{CustomerKey: customerKey}.customer()
 	if t.looksAtSums() {
 		in.ChecksumMode = types.ChecksumModeEnabled
 	}
@@ -136,10 +141,16 @@ func (t *transfer) lookAhead(ctx context.Context, c cut) (bool, error) {
 		return false, nil
 	}
 	t.u.sawMD5(t.job.Bucket)
+	t.takeMark(c)
+	return true, nil
+}
+
+// takeMark goes on with the object that an earlier run has left.
+func (t *transfer) takeMark(c cut) {
 	t.completed = t.before
+	t.inherited, t.stated = true, t.createProperties()
 	t.res.PartsResumed = c.parts()
 	t.tell(Resumed, c.size)
-	return true, nil
 }
 
 // lookAheadBySum is lookAhead where ETags tell nothing: the checksum does, and the
@@ -153,9 +164,7 @@ func (t *transfer) lookAheadBySum(ctx context.Context, out *s3.HeadObjectOutput,
 		return false, err
 	}
 	t.encrypted = true
-	t.completed = t.before
-	t.res.PartsResumed = c.parts()
-	t.tell(Resumed, c.size)
+	t.takeMark(c)
 	return true, nil
 }
 
@@ -166,7 +175,7 @@ func (t *transfer) copies(size int64) bool {
 		return size <= t.o.Limits.MaxCopy
 	}
 	return t.o.Normalize != NormalizeOff && size <= t.o.Limits.MaxCopy && (!t.isEncrypted() || t.asksMD5()) &&
-		(!t.locked || t.o.Normalize != NormalizeAuto)
+		(!t.locked || t.o.Normalize != NormalizeAuto) && !t.u.copiesNothing(t.job.Bucket)
 }
 
 // createProperties are the properties of CreateMultipartUpload: without the

@@ -117,7 +117,8 @@ func (t *transfer) lookBack(ctx context.Context) error {
 			t.note("somebody else has written the object since: what it was to carry was not compared")
 		}
 	case compares:
-		t.compare(out)
+		t.shows(out)
+		t.tellDifferences()
 		t.learnKept(out, names)
 	default:
 		t.summed = shownSums(out)
@@ -171,6 +172,7 @@ func (t *transfer) lookForTags(ctx context.Context) {
 		t.sawKept(keptTags)
 		return
 	}
+	t.res.Lacking = true
 	t.note("the store has not kept the tags: the object has %d of %d", n, len(want))
 }
 
@@ -199,6 +201,7 @@ func (t *transfer) lookForAccess(ctx context.Context) {
 	for _, a := range missing {
 		words = append(words, string(a.permission)+" for "+a.who)
 	}
+	t.res.Lacking = true
 	t.note("the store has not kept the ACL: %s is missing", clip(strings.Join(words, ", ")))
 }
 

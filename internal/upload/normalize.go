@@ -23,6 +23,10 @@ func (t *transfer) finish(ctx context.Context) error {
 	if err := bring(ctx); err != nil {
 		return err
 	}
+	if err := t.verifyInherited(ctx); err != nil {
+		return err
+	}
+	t.tellDifferences()
 	if err := t.verifyChecksum(); err != nil {
 		return err
 	}
@@ -60,16 +64,13 @@ func (t *transfer) normalize(ctx context.Context) error {
 	case isWrong:
 		return t.mismatch(now)
 	case isMD5:
-		t.res.Normalized = Already
-		t.result(now, ETagMD5)
-		t.compare(out)
-		return nil
+		return t.already(ctx, out)
 	case isOpaque:
 		if t.isEncrypted() && t.asksMD5() && t.copies(t.size) {
 			return t.checksumCopy(ctx, out)
 		}
 		t.opaque(now)
-		t.compare(out)
+		t.shows(out)
 		return nil
 	}
 	t.result(now, ETagMultipart)
@@ -80,7 +81,7 @@ func (t *transfer) normalize(ctx context.Context) error {
 		t.res.Normalized = Off
 	case t.locked && t.o.Normalize == NormalizeAuto:
 		t.res.Normalized, t.res.Locked = Off, true
-		t.note("the bucket locks objects: a copy would leave the version that it replaces locked as well; --normalize self copies all the same")
+		t.noteOnce("the bucket locks objects: a copy would leave the version that it replaces locked as well; --normalize self copies all the same")
 	case t.size > t.o.Limits.MaxCopy:
 		t.res.Normalized = TooLarge
 		t.note("objects larger than %s cannot be copied in one piece: the ETag is the composite of %s",
@@ -90,13 +91,15 @@ func (t *transfer) normalize(ctx context.Context) error {
 	default:
 		return t.selfCopy(ctx, out)
 	}
-	t.compare(out)
+	t.shows(out)
 	return nil
 }
 
 // unseen is the end for credentials that may write but not read: the object was
 // verified part by part, and by the answer to Complete.
 func (t *transfer) unseen(cause error) error {
+	t.u.sawNoCopy(t.job.Bucket)
+	t.noteLeft()
 	switch tag := t.completed.etag; {
 	case tag == t.whole.String():
 		t.res.Normalized = Already
@@ -137,11 +140,8 @@ const copyTries = 3
 // restating somebody else's newer object with our properties.
 func (t *transfer) selfCopy(ctx context.Context, out *s3.HeadObjectOutput) error {
 	t.stage(StageNormalize)
-	in := &s3.CopyObjectInput{
-		Bucket: &t.job.Bucket, Key: &t.job.Key,
-		CopySource: copySource(t.job.Bucket, t.job.Key), CopySourceIfMatch: out.ETag,
-	}
-	t.props.copy(in)
+	in := t.ontoItself(out)
+	t.restate(in, out)
 	t.askSum(in)
 	if t.existing != nil {
 		t.keepSum(in, out)
@@ -162,12 +162,9 @@ func (t *transfer) selfCopy(ctx context.Context, out *s3.HeadObjectOutput) error
 // the MD5 of all its bytes on the way: its ETag never is one.
 func (t *transfer) checksumCopy(ctx context.Context, out *s3.HeadObjectOutput) error {
 	t.stage(StageNormalize)
-	in := &s3.CopyObjectInput{
-		Bucket: &t.job.Bucket, Key: &t.job.Key,
-		CopySource: copySource(t.job.Bucket, t.job.Key), CopySourceIfMatch: out.ETag,
-		ChecksumAlgorithm: types.ChecksumAlgorithmMd5,
-	}
-	t.props.copy(in)
+	in := t.ontoItself(out)
+	in.ChecksumAlgorithm = types.ChecksumAlgorithmMd5
+	t.restate(in, out)
 	made, err := t.copy(ctx, in)
 	t.copied = made.etag != "" && made.etag != t.composite
 	after, herr := t.head(ctx)
@@ -182,7 +179,7 @@ func (t *transfer) checksumCopy(ctx context.Context, out *s3.HeadObjectOutput) e
 	case sum == t.whole.Base64() && aws.ToInt64(after.ContentLength) == t.size:
 		// Also after an answer that was lost, or a refusal because of the copy itself.
 		t.opaque(now)
-		t.res.Normalized = ChecksumMD5
+		t.res.Normalized, t.restated = ChecksumMD5, true
 		t.summed = answeredSums{md5: sum}
 	case err != nil && now.same(seen(out)):
 		t.opaque(now)
@@ -192,10 +189,11 @@ func (t *transfer) checksumCopy(ctx context.Context, out *s3.HeadObjectOutput) e
 		return t.overwritten(now)
 	case sum == "":
 		t.opaque(now)
+		t.restated = true
 	default:
 		return fail(Integrity, "the store's MD5 of the object is %s, that of what was read is %s", clip(sum), t.whole.Base64())
 	}
-	t.compare(after)
+	t.shows(after)
 	return nil
 }
 
@@ -204,6 +202,7 @@ func (t *transfer) copy(ctx context.Context, in *s3.CopyObjectInput) (answer, er
 	out, err := t.u.client.CopyObject(ctx, in, t.with)
 	if code(err) == "InvalidStorageClass" && in.StorageClass != "" && t.existing == nil {
 		t.note("the store does not know the storage class %s: the object is stored in its default class", in.StorageClass)
+		t.res.Lacking = t.props.StorageClass != ""
 		t.props.StorageClass, in.StorageClass = "", ""
 		out, err = t.u.client.CopyObject(ctx, in, t.with)
 	}
@@ -217,6 +216,48 @@ func (t *transfer) copy(ctx context.Context, in *s3.CopyObjectInput) (answer, er
 		made.md5 = aws.ToString(out.CopyObjectResult.ChecksumMD5)
 	}
 	return made, nil
+}
+
+// ontoItself is a copy of an object onto itself, on condition that it is still the
+// one that HEAD showed.
+func (t *transfer) ontoItself(out *s3.HeadObjectOutput) *s3.CopyObjectInput {
+	return &s3.CopyObjectInput{
+		Bucket: &t.job.Bucket, Key: &t.job.Key,
+		CopySource: copySource(t.job.Bucket, t.job.Key), CopySourceIfMatch: out.ETag,
+	}
+}
+
+// copyOver makes a copy of an object onto itself that is to change nothing but its
+// properties, and looks at it. refused is why it was not made.
+func (t *transfer) copyOver(ctx context.Context, in *s3.CopyObjectInput) (out *s3.HeadObjectOutput, made answer, refused, _ error) {
+	t.stage(StageNormalize)
+	made, cause := t.copy(ctx, in)
+	out, err := t.head(ctx)
+	switch {
+	case status(err) == http.StatusNotFound:
+		return nil, made, nil, fail(Conflict, "the object was deleted by somebody else meanwhile")
+	case err != nil:
+		return nil, made, nil, err
+	}
+	switch t.judge(out, made) {
+	case foreign:
+		return nil, made, nil, t.overwritten(seen(out))
+	case isWrong:
+		return nil, made, nil, t.mismatch(seen(out))
+	}
+	if cause == nil {
+		return out, made, nil, nil
+	}
+	// It may have been made all the same, and then be refused because of itself.
+	switch has, err := t.hasProperties(ctx, out, t.props); {
+	case err != nil:
+		return nil, made, nil, err
+	case has:
+		return out, made, nil, nil
+	case cannot(cause):
+		return out, made, cause, nil
+	}
+	return nil, made, nil, cause
 }
 
 // afterCopy settles a copy onto the key that ended in an error: it may have been
@@ -244,11 +285,30 @@ func (t *transfer) afterCopy(ctx context.Context, before *s3.HeadObjectOutput, h
 	if !cannot(cause) && status(cause) != http.StatusPreconditionFailed {
 		return cause
 	}
+	if isAlways(cause) {
+		t.u.sawNoCopy(t.job.Bucket)
+	}
 	t.res.Normalized = Refused
-	t.note("the copy that gives the object its MD5 as ETag was refused (%s): the object is stored and verified, its ETag stays composite%s", reason(cause),
+	t.noteOnce("the copy that gives the object its MD5 as ETag was refused (%s): the object is stored and verified, its ETag stays composite%s", reason(cause),
 		lacking(cause, t.copyNeeds(), "--normalize off"))
-	t.compare(before)
+	t.shows(before)
 	return nil
+}
+
+// isAlways says whether a refused copy of one object tells of those of others.
+func isAlways(cause error) bool {
+	s := status(cause)
+	return s == http.StatusNotImplemented || s == http.StatusMethodNotAllowed || code(cause) == "AccessDenied"
+}
+
+// restate has a copy state the object's properties, and drop tags that are there
+// though nobody asked for any: an earlier run's. out shows the source. Those of an
+// object that was there already stay.
+func (t *transfer) restate(in *s3.CopyObjectInput, out *s3.HeadObjectOutput) {
+	t.props.copy(in)
+	if n, _ := tagCount(out); n > 0 && t.existing == nil {
+		in.TaggingDirective = types.TaggingDirectiveReplace
+	}
 }
 
 // verifyCopy looks at what a copy onto the key made. done is false if the copy
@@ -266,8 +326,9 @@ func (t *transfer) verifyCopy(ctx context.Context, made answer, how Normalized, 
 	case isMD5:
 		return true, t.normalized(ctx, out, made, how)
 	case isOpaque:
+		t.restated = true
 		t.opaque(now)
-		t.compare(out)
+		t.shows(out)
 		return true, nil
 	case isComposite:
 		// A copy that gave the MD5 and is not there any more: somebody else has
@@ -275,6 +336,7 @@ func (t *transfer) verifyCopy(ctx context.Context, made answer, how Normalized, 
 		if (made.etag == "" || made.etag == t.whole.String()) && try < copyTries {
 			return false, nil
 		}
+		t.restated = true
 		if t.isEncrypted() {
 			t.opaque(now)
 		} else {
@@ -282,7 +344,7 @@ func (t *transfer) verifyCopy(ctx context.Context, made answer, how Normalized, 
 			t.result(now, ETagMultipart)
 			t.oldVersion(ctx, out, made)
 		}
-		t.compare(out)
+		t.shows(out)
 		return true, nil
 	}
 	return false, t.overwritten(now)
@@ -302,9 +364,9 @@ func (t *transfer) kept(how Normalized) {
 
 // normalized notes that the object has its MD5 as ETag.
 func (t *transfer) normalized(ctx context.Context, out *s3.HeadObjectOutput, made answer, how Normalized) error {
-	t.res.Normalized = how
+	t.res.Normalized, t.restated = how, true
 	t.result(seen(out), ETagMD5)
 	t.oldVersion(ctx, out, made)
-	t.compare(out)
+	t.shows(out)
 	return nil
 }

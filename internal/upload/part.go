@@ -68,6 +68,11 @@ type transfer struct {
 	own      string               // the ETag of what was stored and is to be stored again
 	unquoted bool                 // the store knows the ETag of If-Match without quotes only
 
+	stated    Properties // of the request that began the upload, or would have
+	inherited bool       // an earlier run began the upload, or left the object
+	restated  bool       // a copy of this run stated all properties
+	noResume  bool       // what earlier runs left is of no use
+
 	original *s3.HeadObjectOutput // the object as HEAD showed it before any copy
 	shown    *s3.HeadObjectOutput // the object as HEAD showed it in the end
 	locked   bool                 // a lock was asked for, or is known: a copy leaves a locked version behind
@@ -376,6 +381,9 @@ func (t *transfer) put(ctx context.Context, p *part) error {
 	if err := t.greet(ctx, p.size); err != nil {
 		return err
 	}
+	if t.first != nil {
+		t.noteEarlyDeletion(t.first)
+	}
 	weight := weightSmall
 	if p.size > t.o.PartSize {
 		weight = weightPart
@@ -429,7 +437,8 @@ func (t *transfer) putObject(ctx context.Context, p *part) error {
 			Bucket: &t.job.Bucket, Key: &t.job.Key,
 			Body: body, ContentLength: &p.size, ContentMD5: aws.String(p.md5.Base64()),
 		}
-		t.props.put(in)
+		t.stated = t.props
+		t.stated.put(in)
 		in.ChecksumCRC64NVME = optional(p.crc)
 		if t.o.Checksum == SumMD5 {
 			in.ChecksumMD5 = in.ContentMD5
@@ -533,6 +542,6 @@ func (t *transfer) tell(kind EventKind, bytes int64) {
 
 // startAnew takes back what was told: all of it goes out again.
 func (t *transfer) startAnew() {
-	t.res.PartsResumed = 0
+	t.res.PartsResumed, t.inherited = 0, false
 	t.o.Event(Event{Kind: Undone, Job: t.job, Bytes: t.told.Swap(0)})
 }

@@ -42,8 +42,10 @@ func TestStorageClass(t *testing.T) {
 		"the copy keeps -N":  {size: 3 * KiB, quirks: s3test.Quirks{CopyKeepsETag: true}, normalized: upload.Kept, copy: "STANDARD_IA", stored: "STANDARD_IA", notes: []string{"keeps the composite ETag"}},
 		"it is not known":    {size: 3 * KiB, quirks: s3test.Quirks{StorageClassRefused: true}, normalized: upload.SelfCopy, copy: "STANDARD_IA", stored: "STANDARD", notes: []string{"does not know the storage class STANDARD_IA"}},
 		"it is ignored":      {size: 3 * KiB, quirks: s3test.Quirks{StorageClassIgnored: true}, normalized: upload.SelfCopy, copy: "STANDARD_IA", stored: "STANDARD", notes: []string{`the storage class is "STANDARD", not "STANDARD_IA"`}},
-		"a copy is refused":  {size: 3 * KiB, quirks: s3test.Quirks{CopyRefused: 501}, normalized: upload.Refused, copy: "STANDARD_IA", stored: "STANDARD", notes: []string{"refused (501 NotImplemented)", `the storage class is "STANDARD", not "STANDARD_IA"`}},
-		"the MD5 is there":   {size: 3 * KiB, quirks: s3test.Quirks{PlainETag: true}, normalized: upload.Already, copy: "no such request", stored: "STANDARD", notes: []string{`the storage class is "STANDARD", not "STANDARD_IA"`}},
+		"a copy is refused":  {size: 3 * KiB, quirks: s3test.Quirks{CopyRefused: 501}, normalized: upload.Refused, copy: "STANDARD_IA", stored: "STANDARD", notes: []string{"refused (501 NotImplemented)", `not "STANDARD_IA", because no copy followed that could set it; --normalize off has the upload itself set it`}},
+		"the MD5 is there":   {size: 3 * KiB, quirks: s3test.Quirks{PlainETag: true}, normalized: upload.Already, copy: "STANDARD_IA", stored: "STANDARD_IA", streams: true},
+		"both, and no copy":  {size: 3 * KiB, quirks: s3test.Quirks{PlainETag: true, CopyRefused: 501}, normalized: upload.Already, copy: "STANDARD_IA", stored: "STANDARD", notes: []string{"was refused", `not "STANDARD_IA", because no copy followed that could set it; --normalize off has the upload itself set it`}, streams: true},
+		"write-only":         {size: 3 * KiB, quirks: s3test.Quirks{Deny: []string{"s3:GetObject"}}, normalized: upload.Refused, copy: "no such request", stored: "STANDARD", notes: []string{"may not be looked at", "the storage class STANDARD_IA is not set, because no copy followed that could do it; --normalize off has the upload itself set it"}, streams: true},
 		"the bucket has KMS": {size: 3 * KiB, quirks: s3test.Quirks{KMSByDefault: true}, normalized: upload.Opaque, copy: "no such request", stored: "STANDARD_IA", streams: true},
 	} {
 		for _, kind := range sources {

@@ -103,7 +103,7 @@ func (p Properties) areHidden() bool {
 func (t *transfer) mayResume(f *found, size int64) bool {
 	p := t.props
 	switch {
-	case t.o.NoResume, p.CustomerKey != nil, !t.takesSums(f):
+	case t.o.NoResume, t.noResume, p.CustomerKey != nil, !t.takesSums(f):
 		return false
 	case !p.isOpaque():
 		return t.copies(size) || !p.areSecret()
@@ -158,10 +158,16 @@ func (u *Uploader) locksByDefault(ctx context.Context, bucket string, with func(
 	return u.locks[bucket], nil
 }
 
-// findLock notes whether the object is locked: HEAD shows it to those who may
-// see it; for others the bucket's default must do. Where locks are, versions are.
+// isShownLocked says whether HEAD shows a lock on an object, as it does to those
+// who may see it.
+func isShownLocked(out *s3.HeadObjectOutput) bool {
+	return out.ObjectLockMode != "" || out.ObjectLockLegalHoldStatus == types.ObjectLockLegalHoldStatusOn
+}
+
+// findLock notes whether the object is locked: where HEAD does not show it, the
+// bucket's default must do. Where locks are, versions are.
 func (t *transfer) findLock(ctx context.Context, out *s3.HeadObjectOutput) error {
-	if out.ObjectLockMode != "" || out.ObjectLockLegalHoldStatus == types.ObjectLockLegalHoldStatusOn {
+	if isShownLocked(out) {
 		t.locked = true
 	}
 	if aws.ToString(out.VersionId) == "" {
@@ -170,14 +176,34 @@ func (t *transfer) findLock(ctx context.Context, out *s3.HeadObjectOutput) error
 	if err := t.askForLock(ctx); err != nil {
 		return err
 	}
+	t.noteUnasked(t.locked)
+	return nil
+}
+
+// isLocked is findLock for an object that this run did not make, whatever lock it
+// is to have.
+func (t *transfer) isLocked(ctx context.Context, out *s3.HeadObjectOutput) (bool, error) {
+	if isShownLocked(out) || aws.ToString(out.VersionId) == "" || t.o.Normalize == NormalizeSelf {
+		return isShownLocked(out), nil
+	}
+	locks, err := t.u.locksByDefault(ctx, t.job.Bucket, t.with)
+	if err != nil {
+		return false, err
+	}
+	t.noteUnasked(locks)
+	return locks, nil
+}
+
+// noteUnasked tells once that a bucket may not be asked for its default, unless its
+// objects are known to be locked.
+func (t *transfer) noteUnasked(locked bool) {
 	t.u.mu.Lock()
 	denied := t.u.unasked[t.job.Bucket]
 	delete(t.u.unasked, t.job.Bucket) // once is enough
 	t.u.mu.Unlock()
-	if denied != nil && !t.locked {
+	if denied != nil && !locked {
 		t.note("whether the bucket locks objects by default may not be asked%s", lacking(denied, "s3:GetBucketObjectLockConfiguration", "--normalize self or off"))
 	}
-	return nil
 }
 
 // verifyProtection makes sure that the object is encrypted and locked as was

@@ -153,7 +153,7 @@ func TestResumeWithProperties(t *testing.T) {
 		"ACL, and a copy":          {change: func(r *run) { r.ACL = "public-read" }, resumed: 2},
 		"tags, and a copy":         {change: func(r *run) { r.Tags = tags(2) }, resumed: 2},
 		"SSE-S3, and a copy":       {change: func(r *run) { r.SSE = "AES256" }, resumed: 2},
-		"headers without a copy":   {change: normalize(upload.NormalizeOff), resumed: 2},
+		"headers without a copy":   {change: normalizeWith(upload.NormalizeOff, func(r *run) { r.ContentType = "text/html" })},
 		"ACL without a copy":       {change: normalizeWith(upload.NormalizeOff, func(r *run) { r.ACL = "private" })},
 		"grants without a copy":    {change: normalizeWith(upload.NormalizeOff, func(r *run) { r.Grants.Read = []string{`id="me"`} })},
 		"tags without a copy":      {change: normalizeWith(upload.NormalizeOff, func(r *run) { r.Tags = tags(2) })},

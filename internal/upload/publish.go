@@ -154,7 +154,7 @@ func (t *transfer) publishFrom(ctx context.Context, staging string, staged *s3.H
 		Bucket: &t.job.Bucket, Key: &t.job.Key,
 		CopySource: copySource(t.job.Bucket, staging), CopySourceIfMatch: staged.ETag,
 	}
-	t.props.copy(in)
+	t.restate(in, staged)
 	t.askSum(in)
 	if t.isEncrypted() && t.asksMD5() {
 		in.ChecksumAlgorithm = types.ChecksumAlgorithmMd5

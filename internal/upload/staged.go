@@ -206,16 +206,16 @@ func (t *transfer) staged(ctx context.Context, out *s3.HeadObjectOutput) error {
 	key := t.stagingKey()
 	defer t.unstage(ctx, key, "")
 	for try := 1; ; try++ {
-		there, made, err := t.copyThere(ctx, key, out.ETag)
+		there, made, err := t.copyThere(ctx, key, out)
 		if err != nil {
 			return t.afterCopy(ctx, out, StagedCopy, err)
 		}
 		if t.judge(there, made) != isMD5 {
 			t.kept(StagedCopy)
-			t.compare(out)
+			t.shows(out)
 			return nil
 		}
-		err = t.copyBack(ctx, key, there.ETag)
+		err = t.copyBack(ctx, key, there)
 		if err == nil || code(err) != "NoSuchKey" || try == copyTries {
 			return err
 		}
@@ -224,13 +224,13 @@ func (t *transfer) staged(ctx context.Context, out *s3.HeadObjectOutput) error {
 }
 
 // copyThere copies the object to the second key, and looks at what is there then.
-func (t *transfer) copyThere(ctx context.Context, key string, tag *string) (*s3.HeadObjectOutput, answer, error) {
+func (t *transfer) copyThere(ctx context.Context, key string, out *s3.HeadObjectOutput) (*s3.HeadObjectOutput, answer, error) {
 	in := &s3.CopyObjectInput{
 		Bucket: &t.job.Bucket, Key: &key,
-		CopySource: copySource(t.job.Bucket, t.job.Key), CopySourceIfMatch: tag,
+		CopySource: copySource(t.job.Bucket, t.job.Key), CopySourceIfMatch: out.ETag,
 	}
 	t.stagingProperties().copy(in)
-	if len(t.props.Tags) > 0 {
+	if n, _ := tagCount(out); t.existing == nil && n > 0 || len(t.props.Tags) > 0 {
 		in.TaggingDirective = types.TaggingDirectiveReplace
 	}
 	for try := 1; ; try++ {
@@ -248,7 +248,7 @@ func (t *transfer) copyThere(ctx context.Context, key string, tag *string) (*s3.
 }
 
 // copyBack copies what is under the second key onto the object of parts.
-func (t *transfer) copyBack(ctx context.Context, key string, tag *string) error {
+func (t *transfer) copyBack(ctx context.Context, key string, staged *s3.HeadObjectOutput) error {
 	out, err := t.head(ctx)
 	if err != nil {
 		return err
@@ -261,12 +261,12 @@ func (t *transfer) copyBack(ctx context.Context, key string, tag *string) error 
 	}
 	in := &s3.CopyObjectInput{
 		Bucket: &t.job.Bucket, Key: &t.job.Key,
-		CopySource: copySource(t.job.Bucket, key), CopySourceIfMatch: tag,
+		CopySource: copySource(t.job.Bucket, key), CopySourceIfMatch: staged.ETag,
 	}
 	if t.o.CopyConditions {
 		in.IfMatch = out.ETag
 	}
-	t.props.copy(in)
+	t.restate(in, staged)
 	t.askSum(in)
 	looking := withAgain(ctx, func() error { return t.isStillInParts(ctx) })
 	for try := 1; ; try++ {

@@ -74,7 +74,7 @@ func (t *transfer) publishedByAnother(ctx context.Context, before answer) (*s3.H
 		return nil, gone
 	}
 	if before == (answer{}) || seen(out).same(before) {
-		if has, err := t.hasProperties(ctx, out); err != nil {
+		if has, err := t.hasProperties(ctx, out, t.props); err != nil {
 			return nil, err
 		} else if !has {
 			return nil, gone

@@ -302,7 +302,7 @@ func (st *stand) create(t testing.TB, key string) string {
 func (st *stand) sendPart(t testing.TB, key, id string, n int, body []byte) {
 	t.Helper()
 	if _, err := st.client.UploadPart(t.Context(), &s3.UploadPartInput{Bucket: &st.bucket, Key: &key, UploadId: &id,
-		PartNumber: aws.Int32(int32(n)), Body: bytes.NewReader(body)}); err != nil {
+		PartNumber: aws.Int32(int32(n)), Body: bytes.NewReader(body), ContentMD5: aws.String(md5Base64(body))}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -400,7 +400,7 @@ func (t *transfer) beginStream(ctx context.Context, s *stream, c *streamCut) (*u
 	var bestPart int64
 	for _, f := range all {
 		part, ok := inferStream(f.parts)
-		may := t.mayResume(f, t.o.ExpectedSize) && (!t.props.isOpaque() || t.copies(t.o.ExpectedSize))
+		may := t.mayResumeStream() && t.mayResume(f, t.o.ExpectedSize)
 		if !ok || !may || !t.hasClass(f) || part%s.memory.unit != 0 || part < t.o.Limits.MinPart || part > c.largest ||
 			best != nil && f.bytes() <= best.bytes() {
 			continue
@@ -427,6 +427,14 @@ func (t *transfer) beginStream(ctx context.Context, s *stream, c *streamCut) (*u
 		return up, nil
 	}
 	return t.create(ctx, cut{})
+}
+
+// mayResumeStream says whether a stream may go on with what an earlier run began.
+// What that one asked for only a copy undoes, because a stream cannot be sent anew;
+// but what is too large for a copy is worth a note instead.
+func (t *transfer) mayResumeStream() bool {
+	size := t.o.ExpectedSize
+	return t.copies(size) || size > t.o.Limits.MaxCopy && !t.props.isOpaque()
 }
 
 // inferStream returns the one size that all these parts have, but for the last

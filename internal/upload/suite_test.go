@@ -452,7 +452,7 @@ func (st *stand) complete(t testing.TB, key, id string, data []byte, part int64)
 	for p := range slices.Chunk(data, int(part)) {
 		n := len(list) + 1
 		out, err := st.client.UploadPart(t.Context(), &s3.UploadPartInput{Bucket: &st.bucket, Key: &key, UploadId: &id,
-			PartNumber: aws.Int32(int32(n)), Body: bytes.NewReader(p)})
+			PartNumber: aws.Int32(int32(n)), Body: bytes.NewReader(p), ContentMD5: aws.String(md5Base64(p))})
 		if err != nil {
 			t.Fatal(err)
 		}

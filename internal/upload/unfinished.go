@@ -152,7 +152,8 @@ func (t *transfer) create(ctx context.Context, c cut) (*upload, error) {
 	refused := ""
 	for try := 1; ; try++ {
 		in := &s3.CreateMultipartUploadInput{Bucket: &t.job.Bucket, Key: &t.key}
-		t.createProperties().create(in)
+		t.stated = t.createProperties()
+		t.stated.create(in)
 		sums := t.sendsCRC(size)
 		if sums {
 			in.ChecksumAlgorithm, in.ChecksumType = types.ChecksumAlgorithmCrc64nvme, types.ChecksumTypeFullObject
@@ -361,6 +362,7 @@ func (t *transfer) likePart(ctx context.Context, f *found, c cut) (*part, error)
 
 // goOn takes an upload that was found.
 func (t *transfer) goOn(f *found, c cut) *upload {
+	t.inherited, t.stated = true, t.createProperties()
 	up := newUpload(f.id, c, f.parts)
 	up.sums = f.algorithm == types.ChecksumAlgorithmCrc64nvme
 	switch {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -133,6 +134,7 @@ type Uploader struct {
 
 	mu       sync.Mutex
 	opaque   map[string]bool  // buckets that have answered twice with another ETag
+	uncopied map[string]bool  // buckets where no copy follows an upload
 	kms      map[string]bool  // buckets that encrypt unasked so that no ETag is an MD5
 	md5ETags map[string]bool  // buckets that have answered with an MD5 as ETag
 	unasked  map[string]error // why buckets could not be asked for their locks
@@ -184,6 +186,7 @@ func New(client Client, o Options) (*Uploader, error) {
 		opaque:   make(map[string]bool),
 		md5ETags: make(map[string]bool),
 		kms:      make(map[string]bool),
+		uncopied: make(map[string]bool),
 		unasked:  make(map[string]error),
 	}, nil
 }
@@ -284,6 +287,7 @@ type Result struct {
 	Skip              Skip
 	Custom            []string // of a dry run: what it has that no copy takes along
 
+	Lacking  bool // not all properties are as was asked for: Notes tell which
 	Duration time.Duration
 	Notes    []string
 	Err      error
@@ -454,23 +458,24 @@ func (t *transfer) runParts(ctx context.Context, c cut) error {
 	if err != nil {
 		return err
 	}
-	if !there {
-		if err := t.holds(t.first); err != nil {
-			return err
-		}
+	if err := t.mayGoOn(ctx, there); err != nil {
+		return err
 	}
 	if there {
-		if err := t.finishFile(ctx); err != nil || t.res.Normalized != Refused {
+		if err := t.finishFile(ctx); !errors.Is(err, errInherited) {
 			return err
 		}
-		// Without the copy the object would keep the properties that it has.
-		t.startAnew()
+		t.beginAnew()
 	}
 	races := 0
 	for anew := false; ; anew = true {
 		err := t.sendAll(ctx, c)
 		if err == nil {
-			return t.finishFile(ctx)
+			if err = t.finishFile(ctx); !errors.Is(err, errInherited) {
+				return err
+			}
+			t.beginAnew()
+			continue
 		}
 		if errors.Is(err, errRaced) && races < maxRaces {
 			// Amazon wants all parts anew; whether the condition holds is seen at once.
@@ -592,6 +597,16 @@ func (t *transfer) note(format string, args ...any) {
 	t.res.Notes = append(t.res.Notes, text)
 	t.mu.Unlock()
 	t.o.Event(Event{Kind: Noted, Job: t.job, Text: text})
+}
+
+// noteOnce is note, for what comes up again when a file is sent anew.
+func (t *transfer) noteOnce(format string, args ...any) {
+	t.mu.Lock()
+	told := slices.Contains(t.res.Notes, fmt.Sprintf(format, args...))
+	t.mu.Unlock()
+	if !told {
+		t.note(format, args...)
+	}
 }
 
 // stage tells what goes on.

@@ -306,9 +306,11 @@ func TestAbortedWhileHashing(t *testing.T) {
 			left() // its request was cancelled, and so was the hashing
 		}
 	}})
-	st.Fault(s3test.Fault{Op: "UploadPart 2", Do: s3test.Block, Hold: make(chan struct{})})
+	second := make(chan struct{})
+	st.Fault(s3test.Fault{Op: "UploadPart 2", Do: s3test.Block, Hold: make(chan struct{}), Hook: func() { close(second) }})
 	st.when("UploadPart 1", 0, func() {
 		<-f.reached
+		<-second
 		st.abortAll(t, "k")
 	})
 	src, err := upload.NewFile("waiting", f)
