@@ -89,7 +89,7 @@ func (t *transfer) isDoneAs(ctx context.Context, unmet error) (done bool, _ erro
 		return false, err
 	}
 	if !has {
-		return false, &Error{Unmet, "the object has these very bytes already, but not, or not to be seen, the properties that were asked for", unmet}
+		return false, &Error{Unmet, "the object has these very bytes already, but not all the properties that were asked for, as far as can be seen", unmet}
 	}
 	t.res.Found = nil
 	return t.keep(ctx, t.first)
