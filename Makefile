@@ -17,9 +17,13 @@ RACE = $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
 # Each of the hundreds of starts of the program in the stories costs a second of CPU
 # more with it, so only those run with it in which goroutines of cmd/s3up meet.
-RACED = TestScripts//^(progress|real_several|signals|stream|terminal|verbose)$$
+RACED = TestScripts//^(last|progress|real_folder|real_several|signals|stream|terminal|verbose)$$
 
-.PHONY: build demo test test-arch check fmt vet staticcheck govulncheck tidy integration soak clean
+# Peers to measure against: "make bench-peers". aws is taken from PATH.
+S5CMD = github.com/peak/s5cmd/v2@v2.3.0
+MC = github.com/minio/mc@v0.0.0-20250313080218-cf909e1063a9
+
+.PHONY: bench bench-peers build demo test test-arch check fmt vet staticcheck govulncheck tidy integration soak clean
 
 build:
 	$(GO) build -o bin/s3up ./cmd/s3up
@@ -32,6 +36,7 @@ test:
 	$(GO) test $(RACE) -vet off -timeout 40m ./internal/...
 	$(GO) test -vet off -timeout 40m ./cmd/...
 	$(if $(RACE),$(GO) test $(RACE) -vet off -run '$(RACED)' ./cmd/s3up)
+	$(if $(RACE),$(GO) test -vet off -run Allocations ./internal/upload)
 
 # The MD5 of internal/etag on other processors than this one: the assembly for
 # arm64, and plain Go, on 32 bits too. Emulators: qemu-user on Debian.
@@ -92,6 +97,24 @@ soak:
 		S3UP_SOAK=$(DURATION) S3UP_SEED=$(SEED) $$with $(GO) test -count 1 -vet off -v -timeout 0 -run "^(TestSoak$${all:+|TestTwoProcesses})$$" ./cmd/s3up; \
 		if [ "$$all" ] && [ $$store = s3test ]; then S3UP_SOAK=$(DURATION) $(GO) test -count 1 -vet off -timeout 0 -run '^TestPairsOfFaults$$' ./internal/upload; fi; \
 	done
+
+# Go benchmarks: the hash, and whole uploads to a store that keeps no bytes.
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/etag ./internal/crc ./internal/upload
+
+# s3up beside other uploaders, as tables in Markdown: see docs/performance.md.
+#
+#	make bench-peers ROUNDS=5 ONLY='^http$$'
+ROUNDS = 3
+ONLY =
+bench-peers: build $(BIN)/rclone $(BIN)/s5cmd $(BIN)/mc
+	$(GO) run ./internal/s3test/cmd/bench -s3up bin/s3up -bin $(BIN) -rounds $(ROUNDS) -only '$(ONLY)'
+
+$(BIN)/s5cmd:
+	.ci/install $(BIN) $(S5CMD)
+
+$(BIN)/mc:
+	.ci/install $(BIN) $(MC)
 
 $(BIN)/minio:
 	.ci/install $(BIN) $(MINIO)

@@ -129,15 +129,6 @@ func saying(err error) string {
 	return " (" + clip(text) + ")"
 }
 
-// refusal is why a service that gives credentials gave none.
-func refusal(err error) string {
-	var answer smithy.APIError
-	if errors.As(err, &answer) {
-		return ": " + clip(answer.ErrorCode()) + saying(err)
-	}
-	return ""
-}
-
 // makesObject says whether a call carries the properties of the object.
 func makesObject(err error) bool {
 	op := operation(err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"sync"
@@ -34,7 +35,7 @@ func connectionFlags() []cli.Flag {
 		toggleFlag(groupTLS, "no-verify-ssl", "take any certificate: the store may then be somebody else"),
 
 		textFlag(groupSent, "bwlimit", "RATE", "bytes a second of all requests together (10MiB), or a timetable:\n'08:00,512KiB 19:00,10MiB 23:00,off', 'Mon-08:00,1MiB Sat-00:00,off'"),
-		textFlag(groupSent, "concurrency", "N", "slots for requests: a part takes four, a small file one (default 64)"),
+		textFlag(groupSent, "concurrency", "N", "slots for requests: a part takes four, a small file one (default 64,\nand up to 256 while that moves more bytes)"),
 		textFlag(groupSent, "retry-for", "DURATION", "without any success: then give up (default 5m)"),
 		textFlag(groupSent, "stall-timeout", "DURATION", "without a byte moving: then try another connection (default 60s)"),
 
@@ -42,7 +43,7 @@ func connectionFlags() []cli.Flag {
 		toggleFlag(groupOutput, "quiet", "nothing but errors; JSON, if asked for, stays", "q"),
 		toggleFlag(groupOutput, "verbose", "a line for each request, with the store's request id", "v"),
 	}
-	return append(flags, endpointFlags()...)
+	return append(append(flags, endpointFlags()...), profileFlags()...)
 }
 
 // newValues reads the flags of a command, and their defaults from the environment
@@ -138,7 +139,7 @@ func (p *program) newLink(o connection) *link {
 	return &link{
 		program: p, how: o, start: time.Now(),
 		out:   &output{stdout: p.stdout, stderr: p.stderr, quiet: o.quiet},
-		facts: facts{region: o.store.Region, again: shellLine(p.argv), given: o.given(), owner: o.store.BucketOwner, signed: o.store.SignPayload},
+		facts: facts{region: o.store.Region, profile: cmp.Or(o.store.Profile, os.Getenv("AWS_PROFILE")), again: shellLine(p.argv), given: o.given(), owner: o.store.BucketOwner, signed: o.store.SignPayload},
 	}
 }
 
@@ -146,7 +147,7 @@ func (p *program) newLink(o connection) *link {
 // when the store says that it gets too many.
 func (l *link) open(ctx context.Context, bucket string, throttled func()) error {
 	cfg := l.how.store
-	cfg.Attempts, cfg.Retry = upload.Attempts, upload.Retry
+	cfg.Attempts, cfg.Retry, cfg.Again = upload.Attempts, upload.Retry, upload.Again
 	cfg.OnThrottle = throttled
 	cfg.OnSkew = func(ahead time.Duration) { l.note(clockNote(ahead)) }
 	cfg.OnRegion = func(bucket, region string) { l.note(regionNote(bucket, region, l.facts.region)) }

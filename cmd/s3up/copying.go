@@ -132,7 +132,7 @@ func (c *copying) upload(ctx context.Context, tasks []*task) error {
 	if err := c.connect(ctx, files); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(tasks, (*task).isStream) {
+	if c.o.upload.ReadOnce || slices.ContainsFunc(tasks, (*task).isStream) {
 		keepTo(c.o.upload.MaxMemory)
 	}
 	return c.send(ctx, c.files(ctx, tasks))
@@ -144,7 +144,8 @@ func (c *copying) connect(ctx context.Context, most int) error {
 	if slots < c.o.store.Connections && c.o.verbose {
 		c.out.talk("only %d files may be open (ulimit -n): %s at once, %s", descriptors(), plural(files, "file"), plural(slots, "slot"))
 	}
-	c.how.store.Connections = slots
+	_, most = shareOut(files, c.o.upload.MostSlots, descriptors())
+	c.how.store.Connections = max(slots, most)
 	if err := c.open(ctx, c.o.bucket, func() { c.uploader.Throttled() }); err != nil {
 		return err
 	}
@@ -153,7 +154,7 @@ func (c *copying) connect(ctx context.Context, most int) error {
 		return err
 	}
 	options := c.o.upload
-	options.Slots = slots
+	options.Slots, options.MostSlots = slots, most
 	options.ServerMD5, options.CopyConditions = s.AWS, s.AWS
 	options.Limits.EqualParts, options.Limits.MaxCopy = s.EqualParts, s.MaxCopy
 	if options.Limits.Parts == 0 {

@@ -37,6 +37,7 @@ const firstAnswer = 15 * time.Second
 
 const (
 	defaultSlots     = upload.DefaultSlots
+	mostSlots        = 256 // that are used where nobody says how many
 	maxSlots         = 1024
 	maxPart          = 5 << 30
 	maxParts         = 10_000
@@ -71,6 +72,7 @@ func (v *values) cpOptions() cpOptions {
 			PartSize:     v.size("part-size", 5*upload.MiB, maxPart),
 			Threshold:    v.size("multipart-threshold", 1, maxPart),
 			MaxMemory:    v.size("max-memory", minMemory, 1<<40),
+			ReadOnce:     c.Bool("read-once"),
 			ExpectedSize: v.size("expected-size", 1, maxObject),
 			MinSize:      v.size("min-size", 1, maxObject),
 			OnChange:     upload.OnChange(v.choice("on-change", "fail", "retry")),
@@ -102,7 +104,11 @@ func (v *values) cpOptions() cpOptions {
 		dryRun:     c.Bool("dry-run"),
 		progress:   v.choice("progress", "auto", "bar", "lines", "none"),
 	}
-	o.upload.Slots = o.store.Connections
+	o.upload.Slots, o.upload.MostSlots = o.store.Connections, o.store.Connections
+	if !c.IsSet("concurrency") {
+		o.upload.MostSlots = mostSlots
+	}
+	o.upload.PageCache, _ = cgroupLimit(os.DirFS("/"))
 	if o.upload.MaxMemory == 0 {
 		o.upload.MaxMemory = defaultMemory(os.DirFS("/"))
 	}

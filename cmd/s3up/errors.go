@@ -79,6 +79,7 @@ type problem struct {
 type facts struct {
 	bucket     string
 	region     string            // that requests are signed for
+	profile    string            // of the AWS configuration, if one was named
 	given      map[string]string // flags by what a store.ConfigError calls their values
 	properties upload.Properties // that objects were to have
 	owner      string            // that the bucket was to have
@@ -133,6 +134,7 @@ func aboutRun(err error, f facts) (problem, bool) {
 func aboutSetup(err error, f facts) (problem, bool) {
 	var config *store.ConfigError
 	var usage *usageError
+	var none *store.CredentialsError
 	switch {
 	case errors.As(err, &usage):
 		return problem{why: usage.Msg, hint: usage.Hint, exit: exitUsage}, true
@@ -142,9 +144,8 @@ func aboutSetup(err error, f facts) (problem, bool) {
 		return problem{why: fmt.Sprintf("%s %v", f.given[config.What], config.Err), exit: exitUsage}, true
 	case errors.As(err, &config):
 		return problem{why: config.Error(), hint: configHints[config.What], exit: exitUsage}, true
-	case errors.Is(err, store.ErrNoCredentials):
-		return problem{why: "no credentials" + refusal(err), exit: exitAccess, code: "NoCredentials",
-			hint: "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a --profile, or run aws configure"}, true
+	case errors.As(err, &none):
+		return aboutCredentials(none, f), true
 	}
 	return problem{}, false
 }
@@ -162,7 +163,7 @@ var configHints = map[string]string{
 	"access key id":       "check AWS_ACCESS_KEY_ID and ~/.aws/credentials",
 	"secret access key":   "check AWS_SECRET_ACCESS_KEY and ~/.aws/credentials",
 	"session token":       "check AWS_SESSION_TOKEN and ~/.aws/credentials",
-	"AWS configuration":   "check AWS_CONFIG_FILE and ~/.aws/config",
+	"AWS configuration":   "check the AWS_ variables and the file that AWS_CONFIG_FILE names, or ~/.aws/config",
 }
 
 // aboutConnection knows why no answer came.
@@ -221,6 +222,8 @@ func aboutTLS(err error) (problem, bool) {
 		p.why, p.hint = client.Error(), "add --client-cert FILE"
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		p.why, p.hint = "the endpoint does not speak https", "use http:// in --endpoint-url"
+	case errors.Is(err, store.ErrWantsTLS):
+		p.why, p.hint = "the endpoint speaks https, and not http", "use https:// in --endpoint-url"
 	default:
 		return p, false
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net"
 	"net/http"
@@ -18,6 +17,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+	"github.com/urfave/cli/v2"
 
 	"s3up/internal/store"
 	"s3up/internal/upload"
@@ -85,7 +85,7 @@ func TestExplain(t *testing.T) {
 			why: "h has not answered in 15s, and asks for a client certificate: connection reset by peer", hint: "add --client-cert FILE"},
 		{err: call("PutObject", 0, &url.Error{Op: "Put", URL: "https://h/", Err: http.ErrSchemeMismatch}), exit: 2, code: "usage",
 			why: "the endpoint does not speak https", hint: "use http:// in --endpoint-url"},
-		{err: fmt.Errorf("%w: %w", store.ErrNoCredentials, answer("AssumeRole", 403, "AccessDenied", "Not you.")), exit: 7, code: "AccessDenied",
+		{err: &store.CredentialsError{Err: answer("AssumeRole", 403, "AccessDenied", "Not you.")}, exit: 7, code: "AccessDenied",
 			why:  "no credentials: AccessDenied (Not you)",
 			hint: "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a --profile, or run aws configure"},
 		{err: &upload.Error{Kind: upload.Interrupted, Msg: "interrupted", Err: stopped{syscall.SIGTERM}}, resumable: true, exit: 143, code: "interrupted",
@@ -127,8 +127,8 @@ func TestKindCodes(t *testing.T) {
 func TestHelpHasAllFlags(t *testing.T) {
 	text := flagHelp(cpFlags())
 	for _, f := range cpFlags() {
-		if name := f.Names()[0]; strings.Count(text, "--"+name) == 0 {
-			t.Errorf("--%s is not in the help", name)
+		if name := f.Names()[0]; strings.Contains(text, "--"+name) != f.(cli.VisibleFlag).IsVisible() {
+			t.Errorf("--%s is not in the help, or is to be hidden", name)
 		}
 	}
 }

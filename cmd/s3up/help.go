@@ -75,13 +75,14 @@ Examples:
 
 The prefix is listed once. A file is unchanged if the object has its size and the ETag is the MD5 of
 its bytes, or what parts of them make; the size of these is asked for where the listing cannot tell.
-Where ETags are no MD5s (encryption with KMS or one's own key), the store's checksum or the MD5 in the
-metadata tells; where there is none, size and time do, with a note. Times alone decide nothing.
+Where ETags are no MD5s (encryption with KMS or one's own key), the store's checksum or the MD5 in
+the metadata tells; where there is none, size and time do, with a note. Times alone decide nothing.
 Content alone is compared: other properties of what is unchanged stay as they are.
-What --exclude or --include leaves out is neither uploaded nor deleted. Objects that stand for folders
-in consoles (empty, with a slash at the end) are not deleted, nor are s3up's own staged copies.
-Hashes are remembered in $XDG_CACHE_HOME/s3up/hashes, else below ~/.cache; a file that was written to
-within two seconds before it was read is read again. It may be deleted at any time.
+What --exclude or --include leaves out is neither uploaded nor deleted. Objects that stand for
+folders in consoles (empty, with a slash at the end) are not deleted, nor are s3up's own staged
+copies.
+Hashes are remembered in $XDG_CACHE_HOME/s3up/hashes, else below ~/.cache; a file that was written
+to within two seconds before it was read is read again. It may be deleted at any time.
 `
 
 const exitCodes = `
@@ -95,7 +96,7 @@ Exit codes:
     6  a condition did not hold, or somebody else wrote the key meanwhile; too much to delete
     7  credentials or permission
     8  not found: the source, the bucket, any file; or a stream that is empty or too short
-   10  stored and intact, but its ETag is not its MD5 (--require-md5 only)
+   10  stored and intact, but its ETag is not its MD5 (--require-md5; normalize: the store keeps it)
    11  the source changed while it was read
    12  another run holds --lock
   130, 143, 129  ended by SIGINT, SIGTERM, SIGHUP
@@ -128,7 +129,7 @@ func flagHelp(flags []cli.Flag) string {
 	for _, group := range flagGroups {
 		there := false
 		for _, f := range flags {
-			if f.(cli.CategorizableFlag).GetCategory() != group {
+			if f.(cli.CategorizableFlag).GetCategory() != group || !f.(cli.VisibleFlag).IsVisible() {
 				continue
 			}
 			if !there {

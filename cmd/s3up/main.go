@@ -78,7 +78,7 @@ func (p *program) dispatch() (int, error) {
 	c := find(all, line.verb)
 	code := exitOK
 	err = c.read(line, func(v *values) (err error) {
-		code, err = c.run(p, v)
+		code, err = p.profiled(v, func() (int, error) { return c.run(p, v) })
 		return err
 	})
 	return code, err

@@ -40,3 +40,16 @@ func (t *outcomes) exit(ctx context.Context) int {
 	}
 	return exitFailed
 }
+
+// written returns the exit code of a run whose results were to be written.
+func (l *link) written(code int) int {
+	err := l.out.failed
+	if err == nil {
+		return code
+	}
+	l.out.complain("write the results to stdout: %s", rootCause(err))
+	if code == exitOK {
+		return exitFailed
+	}
+	return code
+}

@@ -170,7 +170,7 @@ func (r *round) truthful(d duel, s, other *side) {
 			r.Errorf("exit 0 with a composite ETag: %s", s.run)
 		}
 	case exitConflict:
-		if !slices.ContainsFunc(other.reqs, func(rec faultproxy.Record) bool { return rec.OK() && r.meddles(d, rec) }) {
+		if !slices.ContainsFunc(other.reqs, func(rec faultproxy.Record) bool { return rec.OK() && (r.meddles(d, rec) || atOnce(s, rec)) }) {
 			r.Errorf("exit 6, and nobody else did anything: %s", s.run)
 		}
 	default:
@@ -185,6 +185,15 @@ func (r *round) meddles(d duel, rec faultproxy.Record) bool {
 		return false
 	}
 	return rec.Op == "AbortMultipartUpload" || !d.same && slices.Contains([]string{"PutObject", "CompleteMultipartUpload", "CopyObject"}, rec.Op)
+}
+
+// atOnce says whether the other one completed an upload while s did: versitygw then
+// shows s the object half made, with the ETag of a part.
+func atOnce(s *side, theirs faultproxy.Record) bool {
+	return theirs.Op == "CompleteMultipartUpload" && slices.ContainsFunc(s.reqs, func(rec faultproxy.Record) bool {
+		return rec.Op == theirs.Op && rec.UploadID == theirs.UploadID && rec.OK() &&
+			rec.Forwarded.Before(theirs.Answered) && theirs.Forwarded.Before(rec.Answered)
+	})
 }
 
 // untouched checks that no copy of s replaced an object that the other one had

@@ -256,8 +256,11 @@ func (c *call) copyProps(from *version, ontoItself bool) (props, error) {
 		return p, fail("InvalidArgument", "Unknown tagging directive.").with("ArgumentValue", d)
 	}
 	for _, name := range c.q.CopyLoses {
-		if p.header.Del(name); name == "X-Amz-Tagging" {
+		switch p.header.Del(name); name {
+		case "X-Amz-Tagging":
 			p.tags = ""
+		case "X-Amz-Acl":
+			p.acl = acl{}
 		}
 	}
 	return p, nil

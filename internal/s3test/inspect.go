@@ -143,7 +143,7 @@ func (s *Server) Objects(bucket string) []string {
 }
 
 // Put stores an object as if a client had, and returns it. change sets its
-// headers, metadata, class, tags and encryption beforehand; one that sets Parts
+// headers, metadata, class, tags, ACL and encryption beforehand; one that sets Parts
 // makes a multipart object of parts of those sizes. An ETag that change sets
 // stays. Put panics if the bucket does not exist.
 func (s *Server) Put(bucket, key string, body []byte, change ...func(*Object)) Object {
@@ -153,7 +153,7 @@ func (s *Server) Put(bucket, key string, body []byte, change ...func(*Object)) O
 		f(&o)
 	}
 	v := &version{modified: o.LastModified, parts: o.Parts, etag: o.ETag, props: props{class: o.StorageClass, header: http.Header{},
-		enc: encryption{mode: o.SSE, kmsKey: o.KMSKeyID, algorithm: o.SSECustom}}}
+		enc: encryption{mode: o.SSE, kmsKey: o.KMSKeyID, algorithm: o.SSECustom}, acl: acl{canned: o.ACL, grants: o.Grants}}}
 	for name, value := range map[string]string{"Content-Type": o.ContentType, "Cache-Control": o.CacheControl,
 		"Content-Disposition": o.ContentDisposition, "Content-Encoding": o.ContentEncoding, "Content-Language": o.ContentLanguage,
 		"Expires": o.Expires, "X-Amz-Website-Redirect-Location": o.WebsiteRedirect} {

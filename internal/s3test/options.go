@@ -54,6 +54,11 @@ type Options struct {
 	ClientCAs   *x509.CertPool // if set, clients must show a certificate of one of these
 	MaxTLS      uint16         // the highest version, such as tls.VersionTLS12; 0: any
 
+	// Latency and ConnRate imitate a store that is far away: each answer is that late,
+	// and each connection takes no more bytes a second. For benchmarks.
+	Latency  time.Duration
+	ConnRate int64
+
 	HTTP2 bool // offer HTTP/2 as well (with TLS); faults then end streams, not connections
 
 	// Now is the server's clock: Date, Initiated, LastModified and the age of

@@ -294,6 +294,11 @@ var quirkTests = map[string]struct {
 		o, _ := w.Object("b", "k")
 		return fmt.Sprint(o.Tags)
 	}, "map[a:1]", "map[]"},
+	"metadata-encoded": {"", func(w *world) string {
+		must(w.put("k", "x", func(in *s3.PutObjectInput) { in.Metadata = map[string]string{"city": "Köln", "team": "web"} }))(w.t)
+		out := must(w.c.HeadObject(w.t.Context(), &s3.HeadObjectInput{Bucket: aws.String("b"), Key: aws.String("k")}))(w.t)
+		return out.Metadata["city"] + " " + out.Metadata["team"]
+	}, "Köln web", "=?UTF-8?q?K=C3=B6ln?= web"},
 	"put-ignores-conditions": {"", func(w *world) string {
 		must(w.put("k", "x"))(w.t)
 		_, err := w.put("k", "y", func(in *s3.PutObjectInput) { in.IfNoneMatch = aws.String("*") })

@@ -82,7 +82,7 @@ func Listen(addr string, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.ln = ln
+	s.ln = line{ln, o.ConnRate}
 	if o.Dir != "" || o.TLS {
 		if s.dir, err = os.MkdirTemp(o.Dir, "s3test-"); err != nil {
 			ln.Close()
@@ -102,9 +102,9 @@ func Listen(addr string, o Options) (*Server, error) {
 	}
 	s.wg.Go(func() {
 		if o.TLS {
-			s.http.ServeTLS(ln, "", "")
+			s.http.ServeTLS(s.ln, "", "")
 		} else {
-			s.http.Serve(ln)
+			s.http.Serve(s.ln)
 		}
 	})
 	return s, nil
@@ -210,6 +210,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		a = c.refuse(err)
 	}
+	c.travel()
 	if f != nil && c.after(f, a) {
 		return
 	}

@@ -2,16 +2,21 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha1"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
 // An issuer is each of the services that give credentials. They carry the tokens
@@ -209,5 +214,79 @@ func TestExpiryWindow(t *testing.T) {
 				t.Errorf("they are taken to end at %v, want %v", creds.Expires, want)
 			}
 		})
+	}
+}
+
+// A service that gives credentials and goes silent in mid-upload is of no concern
+// as long as those that there are hold, and is asked again; after their end, it is
+// as if the network were gone.
+func TestServiceGoesSilent(t *testing.T) {
+	i := newIssuer(t, expiryWindow-time.Minute) // new ones are wanted for each request
+	silent, done := make(chan bool, 1), make(chan struct{})
+	var asked atomic.Int64
+	silent <- true
+	service := serve(t, false, func(w http.ResponseWriter, r *http.Request, _ <-chan struct{}) {
+		now := <-silent
+		silent <- now
+		if asked.Add(1) > 1 && now {
+			<-done
+			return
+		}
+		i.answer(w, r)
+	})
+	defer close(done)
+	credentialSources["container"](t, service.URL)
+	var tokens []string
+	srv := serve(t, false, func(w http.ResponseWriter, r *http.Request, _ <-chan struct{}) {
+		drain(r)
+		tokens = append(tokens, r.Header.Get("X-Amz-Security-Token"))
+		ok(w, r)
+	})
+	s, _ := open(t, srv.URL, func(c *Config) { c.StallTimeout = 50 * time.Millisecond })
+	put := func() {
+		t.Helper()
+		if err := uploadPart(t.Context(), s, bytes.NewReader(pattern(1000))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put()
+	before := asked.Load()
+	put() // at once: nobody waits for it a second time so soon
+	if tokens[0] != "T1" || tokens[1] != "T1" || asked.Load() > before+1 {
+		t.Errorf("requests were made with %q, the service was asked %d and %d times", tokens, before, asked.Load())
+	}
+	<-silent
+	silent <- false
+	for tokens[len(tokens)-1] != "T2" {
+		put()
+	}
+}
+
+func TestSilentAfterTheEnd(t *testing.T) {
+	now := time.Now()
+	waits := make(chan time.Duration, 10)
+	provider := &renewed{CredentialsProvider: aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+		deadline, _ := ctx.Deadline()
+		waits <- time.Until(deadline)
+		<-ctx.Done()
+		return aws.Credentials{}, ctx.Err()
+	}), timeout: 40 * time.Millisecond, wait: time.Millisecond, now: func() time.Time { return now }}
+	last := aws.Credentials{AccessKeyID: "a", SecretAccessKey: "b", CanExpire: true, Expires: now.Add(-expiryWindow / 2)}
+	provider.keep(last)
+	for range 2 {
+		if creds, err := provider.Retrieve(t.Context()); err != nil || creds != last {
+			t.Errorf("while they hold: %v, %v", creds, err)
+		}
+	}
+	if len(waits) != 1 {
+		t.Errorf("waited %d times, want once", len(waits))
+	}
+	now = now.Add(expiryWindow)
+	creds, err := provider.Retrieve(t.Context())
+	if creds.HasKeys() || !IsTemporary(err) || !retryable(err) || errors.Is(err, ErrNoCredentials) {
+		t.Errorf("after their end: %v, %v", creds, err)
+	}
+	if <-waits; <-waits < 10*time.Millisecond {
+		t.Error("after their end, they are not waited for any longer")
 	}
 }

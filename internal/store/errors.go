@@ -16,20 +16,6 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// ErrNoCredentials says that no source of credentials had any. The error that
-// carries it wraps the cause as well.
-var ErrNoCredentials = errors.New("no credentials")
-
-// lostCredentials is an ErrNoCredentials in the middle of the work: those that
-// there were have ended, and their source has no others.
-type lostCredentials struct{ err error }
-
-func (e *lostCredentials) Error() string   { return fmt.Sprintf("%v: %v", ErrNoCredentials, e.err) }
-func (e *lostCredentials) Unwrap() []error { return []error{ErrNoCredentials, e.err} }
-
-// Unauthorized is true: only other credentials help.
-func (e *lostCredentials) Unauthorized() bool { return true }
-
 // ConfigError is a mistake in the configuration; nothing was sent.
 type ConfigError struct {
 	// What is "endpoint", "accelerate endpoint", "dual-stack endpoint", "FIPS
@@ -215,5 +201,5 @@ func neverMends(err error) bool {
 	var record tls.RecordHeaderError
 	var client *ClientCertError
 	return errors.As(err, &cert) || errors.As(err, &unknown) || errors.As(err, &host) || errors.As(err, &invalid) ||
-		errors.As(err, &record) || errors.As(err, &client) || errors.Is(err, http.ErrSchemeMismatch)
+		errors.As(err, &record) || errors.As(err, &client) || errors.Is(err, http.ErrSchemeMismatch) || errors.Is(err, ErrWantsTLS)
 }

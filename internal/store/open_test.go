@@ -214,7 +214,7 @@ func (silent) Retrieve(ctx context.Context) (aws.Credentials, error) {
 func (s silent) ProviderSources() []aws.CredentialSource { return s.sources }
 
 func TestSilentSourceOfCredentials(t *testing.T) {
-	err := checkCredentials(t.Context(), silent{}, time.Millisecond)
+	_, err := firstCredentials(t.Context(), silent{}, time.Millisecond)
 	if !errors.Is(err, ErrNoCredentials) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want ErrNoCredentials", err)
 	}

@@ -41,7 +41,7 @@ type calls struct {
 	cfg      Config
 	patience *patience
 	identity *identity
-	creds    aws.CredentialsProvider
+	creds    *renewed
 	regions  *regions
 
 	skewed sync.Once // OnSkew was told
@@ -137,7 +137,11 @@ func target(input any) (bucket, key string, part int32) {
 
 // finalize surrounds one attempt.
 func (c *call) finalize(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
-	c.attempt++
+	if c.attempt++; c.attempt > 1 && c.cfg.Again != nil {
+		if err := c.cfg.Again(c.ctx); err != nil {
+			return middleware.FinalizeOutput{}, middleware.Metadata{}, err
+		}
+	}
 	c.begun = c.patience.now()
 	c.region = c.regions.of(c.bucket)
 	c.body = nil
@@ -247,20 +251,14 @@ func (c *call) moved() bool { return c.body != nil && c.body.read.Load() > 0 }
 // can be had anew. An attempt that began before another call had them renewed
 // needs only to be repeated.
 func (c *calls) renew(ctx context.Context, begun time.Time) bool {
-	cache, ok := c.creds.(*aws.CredentialsCache)
-	if !ok {
-		return false
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if begun.Before(c.renewed) {
 		return true
 	}
-	creds, err := cache.Retrieve(ctx)
-	if err != nil || !creds.CanExpire {
+	if !c.creds.renew(ctx) {
 		return false
 	}
-	cache.Invalidate()
 	c.renewed = c.patience.now()
 	return true
 }

@@ -543,7 +543,7 @@ func TestExpiredTokenIsRenewedForAll(t *testing.T) {
 		got++
 		return aws.Credentials{AccessKeyID: "a", SecretAccessKey: "b", CanExpire: true, Expires: time.Now().Add(time.Hour)}, nil
 	}))
-	c := &calls{creds: cache, patience: newPatience(Config{}, func() time.Time { return now })}
+	c := &calls{creds: newRenewed(cache, Config{StallTimeout: time.Minute}, time.Now), patience: newPatience(Config{}, func() time.Time { return now })}
 	for range 3 {
 		if !c.renew(t.Context(), now.Add(-time.Second)) {
 			t.Error("not renewed")

@@ -4,18 +4,15 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
@@ -88,6 +85,10 @@ type Config struct {
 	// Retry is asked with the context of each call whether a refusal with this
 	// error code, which is for good otherwise, may pass. May be nil.
 	Retry func(ctx context.Context, code string) bool
+
+	// Again is asked with the context of each call before it is tried once more; an
+	// error ends the call. May be nil.
+	Again func(context.Context) error
 
 	// OnAttempt is told of each attempt when it is over, OnThrottle whenever
 	// the store asked for fewer requests. Both are called from many goroutines
@@ -200,7 +201,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 
 	patience := newPatience(cfg, time.Now)
 	id := &identity{files: files}
-	calls := &calls{cfg: cfg, patience: patience, identity: id, creds: awsCfg.Credentials}
+	calls := &calls{cfg: cfg, patience: patience, identity: id, creds: newRenewed(awsCfg.Credentials, cfg, time.Now)}
 	httpClient := newTransport(awsCfg.HTTPClient, cfg, patience, id)
 	var kind provider
 	client := s3.NewFromConfig(awsCfg, func(o *s3.Options) {
@@ -217,7 +218,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		if cfg.NoSign {
 			o.Credentials = aws.AnonymousCredentials{}
 		} else {
-			o.Credentials = renewed{awsCfg.Credentials}
+			o.Credentials = calls.creds
 		}
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
@@ -270,14 +271,19 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if cfg.NoSign {
 		return s, nil
 	}
-	if err := checkCredentials(ctx, awsCfg.Credentials, cfg.credentialsTimeout(awsCfg.Credentials)); err != nil {
+	creds, err := firstCredentials(ctx, awsCfg.Credentials, cfg.credentialsTimeout(awsCfg.Credentials))
+	if err != nil {
 		return nil, err
 	}
+	calls.creds.keep(creds)
 	return s, nil
 }
 
 func loadConfig(ctx context.Context, cfg Config, files tlsFiles) (aws.Config, error) {
+	service := files.httpClient().WithTimeout(cfg.credentialsAttempt()) // for those that give credentials
 	opts := append(files.options(),
+		config.WithHTTPClient(service),
+		config.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { o.HTTPClient = service }),
 		config.WithDefaultRegion("us-east-1"),
 		config.WithLogger(logging.Nop{}), // the program alone speaks on stderr
 		config.WithCredentialsCacheOptions(func(o *aws.CredentialsCacheOptions) {
@@ -319,67 +325,6 @@ func loadConfig(ctx context.Context, cfg Config, files tlsFiles) (aws.Config, er
 		return awsCfg, &ConfigError{What: "profile", Value: unknown.Profile, Err: errors.New("not found in the AWS configuration files")}
 	}
 	return awsCfg, &ConfigError{What: "AWS configuration", Err: err}
-}
-
-// credentialsTimeout is how long the first credentials may take.
-func (c Config) credentialsTimeout(provider aws.CredentialsProvider) time.Duration {
-	if c.CredentialsTimeout > 0 {
-		return c.CredentialsTimeout
-	}
-	if p, ok := provider.(aws.CredentialProviderSource); ok && slices.Contains(p.ProviderSources(), aws.CredentialSourceIMDS) {
-		return 5 * time.Second // it answers at once or is not there
-	}
-	return time.Minute // a process or a sign-on may ask somebody for a code
-}
-
-// renewed are the credentials of a client, which may have to be got anew in the
-// middle of its work. That there are none is not to be taken for an answer of the
-// store, though the error may hold one of the service that was to give them.
-type renewed struct{ aws.CredentialsProvider }
-
-func (r renewed) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	creds, err := r.CredentialsProvider.Retrieve(ctx)
-	if err == nil || ctx.Err() != nil || IsTemporary(err) {
-		return creds, err
-	}
-	return creds, &lostCredentials{err}
-}
-
-func checkCredentials(ctx context.Context, provider aws.CredentialsProvider, timeout time.Duration) error {
-	bounded, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	creds, err := provider.Retrieve(bounded)
-	switch {
-	case err == nil:
-		return checkKeys(creds)
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case bounded.Err() != nil:
-		return fmt.Errorf("%w: nothing in %v: %w", ErrNoCredentials, timeout, err)
-	}
-	return fmt.Errorf("%w: %w", ErrNoCredentials, err)
-}
-
-// checkKeys refuses credentials with something in them that copying has left
-// there, most often a line break at the end. They are never shown.
-func checkKeys(creds aws.Credentials) error {
-	for _, key := range []struct{ what, value string }{
-		{"access key id", creds.AccessKeyID},
-		{"secret access key", creds.SecretAccessKey},
-		{"session token", creds.SessionToken},
-	} {
-		bad := ""
-		switch {
-		case strings.TrimSpace(key.value) != key.value:
-			bad = "begins or ends with a space or a line break"
-		case !utf8.ValidString(key.value), strings.ContainsFunc(key.value, func(r rune) bool { return r != ' ' && !unicode.IsGraphic(r) }):
-			bad = "has a character in it that cannot be seen"
-		}
-		if bad != "" {
-			return &ConfigError{What: key.what, Err: errors.New(bad)}
-		}
-	}
-	return nil
 }
 
 // userAgent names the program beside the SDK, which would escape a slash.

@@ -129,15 +129,19 @@ func bare(err error) error {
 // credentials too.
 func (f tlsFiles) options() []func(*config.LoadOptions) error {
 	var opts []func(*config.LoadOptions) error
-	if f.client != nil {
-		opts = append(opts, config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-			t.TLSClientConfig.GetClientCertificate = f.certificate
-		})))
-	}
 	if f.authorities != nil {
 		opts = append(opts, config.WithCustomCABundle(bytes.NewReader(f.authorities)))
 	}
 	return opts
+}
+
+// httpClient returns a client that shows the certificate, if there is one.
+func (f tlsFiles) httpClient() *awshttp.BuildableClient {
+	client := awshttp.NewBuildableClient()
+	if f.client == nil {
+		return client
+	}
+	return client.WithTransportOptions(func(t *http.Transport) { t.TLSClientConfig.GetClientCertificate = f.certificate })
 }
 
 // certificate answers a server that asks for one. It is shown whatever
@@ -189,16 +193,38 @@ func (id *identity) page(req *http.Request, res *http.Response) error {
 	if !id.asked.Load() || res.StatusCode != http.StatusBadRequest || !strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") {
 		return nil
 	}
-	head, _ := io.ReadAll(io.LimitReader(res.Body, 4<<10))
-	if req.Method != http.MethodHead && !bytes.Contains(head, []byte("SSL certificate")) {
-		res.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.MultiReader(bytes.NewReader(head), res.Body), res.Body}
+	if req.Method != http.MethodHead && !bytes.Contains(peek(res), []byte("SSL certificate")) {
 		return nil
 	}
 	res.Body.Close()
 	return &ClientCertError{Given: id.files.client != nil, Reason: "it answered " + res.Status}
+}
+
+// ErrWantsTLS says that what was talked to over http wants https.
+var ErrWantsTLS = errors.New("the endpoint speaks https, and not http")
+
+// wantsTLS returns ErrWantsTLS if that is what the answer says: servers in Go
+// (MinIO, versitygw) do it in words of net/http's, nginx in a page of its own.
+func wantsTLS(req *http.Request, res *http.Response) error {
+	if req.URL.Scheme != "http" || res.StatusCode != http.StatusBadRequest || req.Method == http.MethodHead {
+		return nil
+	}
+	head := peek(res)
+	if !bytes.Contains(head, []byte("HTTP request to an HTTPS server")) && !bytes.Contains(head, []byte("plain HTTP request was sent to HTTPS port")) {
+		return nil
+	}
+	res.Body.Close()
+	return ErrWantsTLS
+}
+
+// peek returns the beginning of the body of an answer, which stays whole.
+func peek(res *http.Response) []byte {
+	head, _ := io.ReadAll(io.LimitReader(res.Body, 4<<10))
+	res.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(head), res.Body), res.Body}
+	return head
 }
 
 // aboutCertificate are the alerts that are about the client certificate once a

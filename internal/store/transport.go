@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/xml"
 	"errors"
@@ -137,7 +138,7 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 	}
 	t.patience.answer()
 	res.Body = &sparse{ReadCloser: res.Body, host: x.host}
-	if err := t.identity.page(req, res); err != nil {
+	if err := cmp.Or(t.identity.page(req, res), wantsTLS(req, res)); err != nil {
 		return nil, err
 	}
 	tellRegion(req, res)

@@ -76,7 +76,7 @@ func (t *transfer) sameContent(ctx context.Context, out *s3.HeadObjectOutput) (b
 	}
 	switch {
 	case n == 0 && c.part == 0:
-		whole, err := t.src.sumWhole(ctx, t.u.hashing, new(crcParts))
+		whole, err := t.src.sumWhole(ctx, t.u.hashing, new(crcParts), new([]byte))
 		if err != nil {
 			return false, err
 		}

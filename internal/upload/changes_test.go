@@ -254,6 +254,68 @@ func TestReadOnce(t *testing.T) {
 	}
 }
 
+// With ReadOnce each byte is read once only, whatever becomes of a request, and the
+// memory for it is given back.
+func TestHeldInMemory(t *testing.T) {
+	for _, size := range []int{100, 2 * KiB, 9*KiB + 3} {
+		for name, fault := range map[string]*s3test.Fault{
+			"": nil, "corrupt": {Op: "UploadPart 2", Do: s3test.Corrupt}, "lost": {Op: "UploadPart 2", Do: s3test.Lose},
+			"put lost": {Op: "PutObject", Do: s3test.Lose},
+		} {
+			st := newStand(t, s3test.Options{})
+			if fault != nil {
+				st.Fault(*fault)
+			}
+			data := random(int64(size), name)
+			f := newMemoryFile(data)
+			r := st.upload(t, f.source(t), "k", func(r *run) { r.ReadOnce, r.MaxMemory, r.ContentType = true, 3*KiB, "text/plain" })
+			if ends := map[bool]upload.Normalized{true: upload.SelfCopy, false: upload.SinglePut}[size > 2*KiB]; r.Err != nil || r.Normalized != ends {
+				t.Fatalf("%d bytes, %s: %v, %s", size, name, r.Err, r.Normalized)
+			}
+			if o := st.object(t, "k"); !bytes.Equal(o.body, data) || o.etag != md5Hex(data) {
+				t.Errorf("%d bytes, %s: the object is not of these bytes", size, name)
+			}
+			for i, n := range f.reads {
+				if again := name == "corrupt" && i/KiB == 1; n != 1 && !again { // to see that it is the same
+					t.Fatalf("%d bytes, %s: byte %d was read %d times, want once", size, name, i, n)
+				}
+			}
+		}
+	}
+}
+
+// Memory is given back by uploads that fail, or the next would wait for ever.
+func TestHeldInMemoryIsGivenBack(t *testing.T) {
+	st := newStand(t, s3test.Options{})
+	o := st.options()
+	o.ReadOnce, o.MaxMemory, o.OnFailure = true, 3*KiB, upload.OnFailureAbort
+	u, err := upload.New(st.store.Client, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := random(9*KiB, "")
+	once := func(fault *s3test.Fault, fails bool) {
+		t.Helper()
+		if fault != nil {
+			st.Fault(*fault)
+		}
+		f := newMemoryFile(data)
+		r := u.Upload(t.Context(), &upload.Job{Source: f.source(t), Bucket: st.bucket, Key: "k", Properties: upload.Properties{ContentType: "text/plain"}})
+		if (r.Err != nil) != fails {
+			t.Errorf("got %v", r.Err)
+		}
+	}
+	for _, op := range []string{"UploadPart 1", "UploadPart 5", "UploadPart 9", "CompleteMultipartUpload"} {
+		once(&s3test.Fault{Op: op, Do: s3test.Refuse}, true)
+	}
+	once(nil, false)
+	// More than there is room for is read twice, and said.
+	f := newMemoryFile(data)
+	r := st.upload(t, f.source(t), "k", func(r *run) { r.ReadOnce, r.MaxMemory = true, KiB-1 })
+	st.ends(t, r, "k", data, upload.SelfCopy)
+	notes(t, r, "is read twice: what is sent at a time (1.0 KiB) does not fit")
+}
+
 // A stream that fails is not a stream that ends.
 func TestStreamFails(t *testing.T) {
 	for _, size := range []int64{100, 4*KiB + 5} {

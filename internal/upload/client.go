@@ -124,6 +124,22 @@ func withRetry(ctx context.Context, code string) context.Context {
 	return context.WithValue(ctx, retryKey{}, code)
 }
 
+type againKey struct{}
+
+// Again is to be called by a Client that retries by itself before it tries the
+// call with this context once more. An error is why the call must not be made
+// again, and ends it.
+func Again(ctx context.Context) error {
+	if look, ok := ctx.Value(againKey{}).(func() error); ok {
+		return look()
+	}
+	return nil
+}
+
+func withAgain(ctx context.Context, look func() error) context.Context {
+	return context.WithValue(ctx, againKey{}, look)
+}
+
 // serverTime returns the store's Date from an answer, or the local time if it
 // sent none. Ages of uploads are told by the store's clock alone.
 func serverTime(answer middleware.Metadata) time.Time {

@@ -21,6 +21,10 @@
 // publishing the parts become an object under a second key, which is copied to its
 // own once it was verified (publish.go).
 //
+// What others have sent is seen to by the same means: Normalize copies an object of
+// parts that is there (existing.go), Unfinished lists uploads that nobody ended
+// (uploads.go), through the guarded readers of listings.go.
+//
 // Uploads of one Uploader share its slots, so that the number of requests in
 // flight is bounded over all files.
 //

@@ -120,7 +120,7 @@ func (t *transfer) normalizeExisting(ctx context.Context) error {
 		return err
 	}
 	out, err := t.head(ctx)
-	s.release(err == nil)
+	s.release(err == nil, 0)
 	if err != nil {
 		return t.unseenExisting(ctx, err)
 	}
@@ -152,7 +152,7 @@ func (t *transfer) normalizeExisting(ctx context.Context) error {
 		return err
 	}
 	err = t.copyExisting(ctx, out)
-	s.release(err == nil)
+	s.release(err == nil, 0)
 	return err
 }
 
@@ -223,6 +223,11 @@ func (t *transfer) skips(ctx context.Context, out *s3.HeadObjectOutput) (Skip, e
 		}
 	}
 	t.props = shownProperties(out)
+	if t.props.SSE == "" && t.o.ServerMD5 {
+		// Amazon encrypts whatever is written, and what the bucket's default may be, KMS,
+		// not all may read who could read the object.
+		t.props.SSE = types.ServerSideEncryptionAes256
+	}
 	t.crc = shownSums(out).crc
 	return t.readACL(ctx)
 }
@@ -493,7 +498,7 @@ func (t *transfer) hasAll(out *s3.HeadObjectOutput) bool {
 // refusedExisting is the end of a copy that was refused.
 func (t *transfer) refusedExisting(cause error) error {
 	if status(cause) == http.StatusForbidden {
-		return &Error{Access, "the copy was denied; it needs " + t.copyNeeds(), cause}
+		return &Error{Access, "the copy was denied; it needs " + t.copyNeeds() + ", and s3:GetObjectTagging and s3:PutObjectTagging where there are tags", cause}
 	}
 	return cause
 }

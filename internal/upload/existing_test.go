@@ -187,7 +187,10 @@ func TestNormalizeSkips(t *testing.T) {
 		"odd answers":    {quirks: s3test.Quirks{CopyNoETag: true, HeadETagUnquoted: true}, there: put(), status: upload.NowMD5},
 		"another class":  {quirks: s3test.Quirks{StorageClassRefused: true}, there: put(func(o *s3test.Object) { o.StorageClass = "STANDARD_IA" }), status: upload.Failed, kind: upload.Usage, note: "S3 bills it for 30 days"},
 		"encryption":     {quirks: s3test.Quirks{SSEIgnored: true}, there: put(), status: upload.Failed, kind: upload.Unprotected},
+		"KMS by default": {quirks: s3test.Quirks{KMSByDefault: true}, there: put(func(o *s3test.Object) { o.SSE = "" }), status: upload.KeptParts},
+		"and on Amazon":  {quirks: s3test.Quirks{KMSByDefault: true}, there: put(func(o *s3test.Object) { o.SSE = "" }), change: func(o *upload.Options) { o.ServerMD5 = true }, status: upload.NowMD5},
 		"a lost header":  {quirks: s3test.Quirks{CopyLoses: []string{"Cache-Control"}}, there: put(func(o *s3test.Object) { o.CacheControl = "no-store" }), status: upload.NowMD5, note: `the copy lost the cache control "no-store"`},
+		"lost grants":    {quirks: s3test.Quirks{CopyLoses: []string{"X-Amz-Acl"}}, there: put(func(o *s3test.Object) { o.ACL = "public-read" }), status: upload.NowMD5, note: "the copy changed the grants from "},
 		"lost tags":      {quirks: s3test.Quirks{CopyLoses: []string{"X-Amz-Tagging"}}, there: put(func(o *s3test.Object) { o.Tags = map[string]string{"a": "b"} }), status: upload.NowMD5, note: "the copy lost tags"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -208,7 +211,7 @@ func TestNormalizeSkips(t *testing.T) {
 			}
 			o, there := st.Server.Object(st.bucket, "k")
 			changed := there && o.Parts == nil
-			if want := test.status == upload.NowMD5 || test.kind == upload.Unprotected || name == "plain"; changed != want {
+			if want := test.status == upload.NowMD5 || test.kind == upload.Unprotected || name == "plain" || name == "KMS by default"; changed != want {
 				t.Errorf("changed: %v, want %v", changed, want)
 			}
 			if there && string(o.Bytes()) != string(data) {

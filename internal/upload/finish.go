@@ -403,7 +403,7 @@ func (t *transfer) result(now answer, kind ETagKind) {
 func (t *transfer) opaque(now answer) {
 	t.result(now, ETagOpaque)
 	t.res.Normalized = Opaque
-	if !t.isEncrypted() {
+	if !t.isEncrypted() && t.existing == nil {
 		t.note("this store's ETags are not MD5s: that it got the bytes is known from the Content-MD5 that it accepted")
 	}
 }

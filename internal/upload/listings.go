@@ -21,6 +21,7 @@ type listings struct {
 	limits Limits
 	bucket string
 	with   func(*s3.Options)
+	many   bool // of many keys: what a page has torn apart is listed by itself
 }
 
 func (t *transfer) listings() listings {
@@ -29,43 +30,95 @@ func (t *transfer) listings() listings {
 
 // uploads calls each for every unfinished upload of a key that begins with
 // prefix, until each says that it wants no more of them; answer is that of the
-// page. short says why the listing ended before its end, "" if it did not. An
-// error that came before anything was listed, or that is no answer of the
+// page. An error that came before anything was listed, or that is no answer of the
 // store's, and one of each's, is returned.
 func (l listings) uploads(ctx context.Context, prefix string,
-	each func(key string, u *types.MultipartUpload, answer middleware.Metadata) (more bool, err error)) (short string, err error) {
+	each func(key string, u *types.MultipartUpload, answer middleware.Metadata) (more bool, err error)) (end Listing, err error) {
 	// Keys may hold what XML cannot.
 	in := &s3.ListMultipartUploadsInput{Bucket: &l.bucket, Prefix: &prefix, EncodingType: types.EncodingTypeUrl}
 	pages := make(map[string]bool)
+	var torn []tornKey
+	last := tornKey{}
 	for {
 		out, err := l.client.ListMultipartUploads(ctx, in, l.with)
 		switch {
+		case err != nil && in.UploadIdMarker != nil && status(err) != 0 && l.many:
+			// versitygw refuses its own marker, if it is within a key.
+			in.UploadIdMarker, torn = nil, append(torn, last)
+			continue
 		case code(err) == "NoSuchUpload":
-			return "", nil // rclone serve s3: there never was one in this bucket
+			return end, nil // rclone serve s3: there never was one in this bucket
 		case err != nil && in.KeyMarker != nil && status(err) != 0:
-			return reason(err), nil // versitygw refuses its own marker
+			end.Short = reason(err) // versitygw refuses its own marker
+			return end, nil
 		case err != nil:
-			return "", err
+			return end, err
 		}
+		end.Server = serverName(out.ResultMetadata)
 		for i := range out.Uploads {
-			if more, err := each(listed(out.Uploads[i].Key, out.EncodingType), &out.Uploads[i], out.ResultMetadata); !more || err != nil {
-				return "", err
+			u, key := &out.Uploads[i], listed(out.Uploads[i].Key, out.EncodingType)
+			if l.many {
+				last.add(key, aws.ToString(u.UploadId))
+			}
+			if more, err := each(key, u, out.ResultMetadata); !more || err != nil {
+				return end, err
 			}
 		}
 		if !aws.ToBool(out.IsTruncated) {
-			return "", nil
+			err := l.mend(ctx, torn, &end, each)
+			return end, err
 		}
 		key, id := listed(out.NextKeyMarker, out.EncodingType), aws.ToString(out.NextUploadIdMarker)
 		page := key + "\x00" + id
 		if key == "" || pages[page] {
-			return "its listing does not go on", nil
+			end.Short = "its listing does not go on"
+			return end, nil
 		}
 		if len(pages)+1 == l.limits.Pages {
-			return "its listing does not end", nil
+			end.Short = "its listing does not end"
+			return end, nil
 		}
 		pages[page] = true
 		in.KeyMarker, in.UploadIdMarker = &key, optional(id)
 	}
+}
+
+// A tornKey is one of whose uploads a page had some, and the next page maybe not the
+// others.
+type tornKey struct {
+	key string
+	ids map[string]bool // that were listed
+}
+
+func (k *tornKey) add(key, id string) {
+	if k.key != key || k.ids == nil {
+		*k = tornKey{key, make(map[string]bool)}
+	}
+	k.ids[id] = true
+}
+
+// mend lists what is missing of some keys.
+func (l listings) mend(ctx context.Context, torn []tornKey, end *Listing,
+	each func(string, *types.MultipartUpload, middleware.Metadata) (bool, error)) error {
+	l.many = false
+	for _, k := range torn {
+		rest, err := l.uploads(ctx, k.key, func(key string, u *types.MultipartUpload, answer middleware.Metadata) (bool, error) {
+			if key != k.key {
+				return false, nil // those of a key come before those that it begins
+			}
+			if k.ids[aws.ToString(u.UploadId)] {
+				return true, nil
+			}
+			return each(key, u, answer)
+		})
+		if err != nil {
+			return err
+		}
+		if rest.Short != "" {
+			end.Short = rest.Short
+		}
+	}
+	return nil
 }
 
 // parts returns the parts of the upload that in names, and the answer to its first

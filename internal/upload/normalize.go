@@ -288,7 +288,7 @@ func (t *transfer) kept(how Normalized) {
 	t.res.Normalized = Kept
 	advice := ""
 	switch {
-	case (t.o.Checksum == SumCRC64NVME || t.existing != nil && t.original.ChecksumType == types.ChecksumTypeFullObject) && how == SelfCopy:
+	case t.o.Checksum == SumCRC64NVME && how == SelfCopy:
 		advice = " and has a checksum; without one, or with --normalize staged, it may give it the MD5"
 	case how == SelfCopy:
 		advice = "; --normalize staged may give it the MD5, at the cost of two full copies"

@@ -91,6 +91,8 @@ type part struct {
 	high   int64  // the farthest that any attempt to send it got
 	// open returns the bytes from their beginning, for one reader.
 	open func() io.ReadSeeker
+	// held are the bytes, where a file is read once, until the part is stored.
+	held []byte
 	// once says that the bytes are gone when the part was sent.
 	once bool
 	// again returns the MD5 of the bytes as they are now.
@@ -121,22 +123,22 @@ func (t *transfer) sendFile(ctx context.Context, up *upload) error {
 	s := t.sumsFor(up.cut)
 	g, gctx := errgroup.WithContext(ctx)
 	parts := make(chan *part) // the hash is at most a part ahead of the sending
+	once := t.readsOnce(up.cut.part)
 	g.Go(func() error {
 		defer close(parts)
 		for n := 1; n <= up.cut.parts(); n++ {
-			md5, err := s.part(gctx, n)
+			p, err := t.hashPart(gctx, s, up, n, once)
 			if err != nil {
 				return err
 			}
-			offset, size := up.cut.at(n)
-			p := t.filePart(n, offset, size, md5)
-			p.crc = s.crcs.part(n)
 			if t.resume(up, p) {
+				t.u.held.give(p.held)
 				continue
 			}
 			select {
 			case parts <- p:
 			case <-gctx.Done():
+				t.u.held.give(p.held)
 				return gctx.Err()
 			}
 		}
@@ -146,6 +148,7 @@ func (t *transfer) sendFile(ctx context.Context, up *upload) error {
 		for p := range parts {
 			slot, err := t.u.slots.acquire(gctx, weightPart)
 			if err != nil {
+				t.u.held.give(p.held)
 				return err
 			}
 			g.Go(func() error { return t.sendPart(gctx, up, p, slot) })
@@ -159,6 +162,29 @@ func (t *transfer) sendFile(ctx context.Context, up *upload) error {
 		return err
 	}
 	return t.sendDoubtful(ctx, up)
+}
+
+// hashPart hashes a part, unless that was done before. Where the file is read once,
+// its bytes are held, as long as there was no need to read them earlier.
+func (t *transfer) hashPart(ctx context.Context, s *sums, up *upload, n int, once bool) (*part, error) {
+	offset, size := up.cut.at(n)
+	var keep []byte
+	if once && s.hashed == offset {
+		var err error
+		if keep, err = t.u.held.take(ctx, size); err != nil {
+			return nil, err
+		}
+	}
+	s.keep = keep
+	md5, err := s.part(ctx, n)
+	keep, s.keep = s.keep, nil
+	if err != nil {
+		t.u.held.give(keep)
+		return nil, err
+	}
+	p := t.filePart(n, offset, size, md5)
+	p.crc, p.held = s.crcs.part(n), keep
+	return p, nil
 }
 
 // resume takes a part that the upload has already, if it is the same.
@@ -176,7 +202,9 @@ func (t *transfer) resume(up *upload, p *part) bool {
 // sendPart sends a part until the store has it, and gives the slot back.
 func (t *transfer) sendPart(ctx context.Context, up *upload, p *part, slot *slot) error {
 	err := t.uploadPart(ctx, up, p)
-	slot.release(err == nil)
+	t.u.held.give(p.held)
+	p.held = nil
+	slot.release(err == nil, p.size)
 	if err != nil && !errors.Is(err, errGone) && ctx.Err() == nil {
 		return &partError{p.number, err}
 	}
@@ -192,7 +220,7 @@ func (e *partError) Error() string { return fmt.Sprintf("part %d: %v", e.number,
 func (e *partError) Unwrap() error { return e.err }
 
 func (t *transfer) uploadPart(ctx context.Context, up *upload, p *part) error {
-	body := &counted{t: t, part: p, body: p.open()}
+	body := &counted{t: t, part: p, body: p.reader()}
 	algorithm, key, keyMD5 := t.props.customer()
 	for try := 1; ; try++ {
 		body.rewind()
@@ -357,7 +385,7 @@ func (t *transfer) put(ctx context.Context, p *part) error {
 		return err
 	}
 	err = t.putObject(ctx, p)
-	slot.release(err == nil)
+	slot.release(err == nil, p.size)
 	if err != nil {
 		return err
 	}
@@ -389,7 +417,7 @@ func (t *transfer) greet(ctx context.Context, size int64) error {
 }
 
 func (t *transfer) putObject(ctx context.Context, p *part) error {
-	body := &counted{t: t, part: p, body: p.open()}
+	body := &counted{t: t, part: p, body: p.reader()}
 	before := t.counter.count("PutObject")
 	for try := 1; ; try++ {
 		body.rewind()

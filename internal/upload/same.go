@@ -103,7 +103,7 @@ func (t *transfer) compareLooked(ctx context.Context, tag string, by Proof) (Com
 	}
 	if t.whole == (etag.MD5{}) || sums.md5 == "" && sums.crc != "" {
 		c := newCRCParts(true)
-		if t.whole, err = t.src.sumWhole(ctx, t.u.hashing, &c); err != nil {
+		if t.whole, err = t.src.sumWhole(ctx, t.u.hashing, &c, new([]byte)); err != nil {
 			return Comparison{By: ByChecksum}, err
 		}
 		t.crc = c.all()

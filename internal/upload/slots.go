@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"sync"
+	"time"
 )
 
 // What a request in flight weighs.
@@ -19,11 +20,13 @@ const DefaultSlots = 64
 // slots bounds the requests that carry bodies, over all files. Who waits is
 // served in the order of asking. It starts with a quarter of its capacity and
 // grows with each success; it halves when the store says that it is too much,
-// and then grows by one for each round of successes.
+// and then grows by one for each round of successes. Beyond its capacity it climbs
+// only as long as that moves more bytes.
 type slots struct {
 	mu       sync.Mutex
 	capacity int
-	limit    int // now, at most capacity
+	climb    climb
+	limit    int // now; more than capacity only where the climb says so
 	used     int
 	steady   bool // the store has complained once: grow slowly
 	credit   int  // weight of successes since the limit last grew
@@ -45,13 +48,13 @@ type slot struct {
 	serial int
 }
 
-// newSlots returns slots that call told when the limit was lowered, and when it
-// was raised again by another part.
-func newSlots(capacity int, told func(limit int, lowered bool)) *slots {
+// newSlots returns slots that climb up to most, and that call told when the limit
+// was lowered, and when it was raised again by another part.
+func newSlots(capacity, most int, told func(limit int, lowered bool)) *slots {
 	if capacity <= 0 {
 		capacity = DefaultSlots
 	}
-	return &slots{capacity: capacity, limit: max(capacity/4, min(weightPart, capacity)), told: told}
+	return &slots{capacity: capacity, climb: climb{most: most, now: time.Now}, limit: max(capacity/4, min(weightPart, capacity)), told: told}
 }
 
 // acquire waits for room. A request that weighs more than there is in all gets
@@ -96,10 +99,10 @@ func (s *slots) serve() {
 	}
 }
 
-// release gives the slot back. A success makes the limit grow: at first by its
-// own weight, which doubles the limit with each round; after the first complaint
-// by one for each round.
-func (t *slot) release(success bool) {
+// release gives the slot back, after a request that carried n bytes. A success
+// makes the limit grow: at first by its own weight, which doubles the limit with
+// each round; after the first complaint by one for each round.
+func (t *slot) release(success bool, n int64) {
 	s := t.s
 	s.mu.Lock()
 	before := s.limit
@@ -111,6 +114,8 @@ func (t *slot) release(success bool) {
 		} else if s.credit >= s.limit {
 			s.limit, s.credit = s.limit+1, 0
 		}
+	} else if success && !s.steady {
+		s.limit = s.climb.next(s.limit, t.weight, n, s.waiting.Len() > 0)
 	}
 	limit, again := s.limit, s.steady && s.limit/weightPart > before/weightPart
 	s.serve()
@@ -126,6 +131,7 @@ func (t *slot) release(success bool) {
 func (s *slots) throttled() (limit int) {
 	s.mu.Lock()
 	s.steady = true
+	s.limit = min(s.limit, s.capacity)
 	before := s.limit
 	if s.used == 0 || s.calm < s.serial {
 		s.calm = s.serial

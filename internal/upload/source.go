@@ -83,13 +83,32 @@ func newSource(path string, f *os.File) (*Source, error) {
 		}
 	}
 	s := &Source{name: path, path: path, size: info.Size(), file: f, info: info, closer: f}
-	s.unsure = time.Since(changeTime(info)) < tick || isWritable(f)
+	s.unsure = isFresh(info, time.Now()) || isWritable(f)
 	return s, nil
 }
 
-// tick is the most by which two writes may be apart and get the same time: a
-// kernel looks at the clock 100 times a second or more. The rest is for luck.
-const tick = 50 * time.Millisecond
+const (
+	// tick is the most by which two writes may be apart and get the same time: a
+	// kernel looks at the clock 100 times a second or more. The rest is for luck.
+	tick = 50 * time.Millisecond
+
+	// coarseTick is the same where a file system keeps whole seconds (ext3, ext4 with
+	// small inodes, HFS+) or every other one (FAT).
+	coarseTick = 2*time.Second + 500*time.Millisecond
+)
+
+// isFresh says whether a file was changed so shortly before now that another change
+// may leave its times as they are.
+func isFresh(info fs.FileInfo, now time.Time) bool {
+	changed, most := changeTime(info), tick
+	if changed.IsZero() {
+		changed = info.ModTime()
+	}
+	if changed.Nanosecond() == 0 && info.ModTime().Nanosecond() == 0 {
+		most = coarseTick
+	}
+	return now.Sub(changed) < most
+}
 
 // reopen opens the file of that path as it is now, for another try.
 func (s *Source) reopen(ctx context.Context) error {

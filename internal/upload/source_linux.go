@@ -42,3 +42,29 @@ func isWritable(f File) bool {
 	})
 	return writable
 }
+
+// isFarAway says whether a file is on another machine, or behind a program: NFS,
+// SMB, 9P, Ceph and FUSE (statfs(2)).
+func isFarAway(f File) bool {
+	file, ok := f.(*os.File)
+	if !ok {
+		return false
+	}
+	conn, err := file.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var stat unix.Statfs_t
+	conn.Control(func(fd uintptr) { err = unix.Fstatfs(int(fd), &stat) })
+	if err != nil {
+		return false
+	}
+	switch uint32(stat.Type) {
+	case unix.NFS_SUPER_MAGIC, unix.SMB_SUPER_MAGIC, unix.SMB2_SUPER_MAGIC, unix.V9FS_MAGIC, unix.FUSE_SUPER_MAGIC, unix.CEPH_SUPER_MAGIC, cifs:
+		return true
+	}
+	return false
+}
+
+// cifs is CIFS_SUPER_MAGIC, which package unix lacks.
+const cifs = 0xff534d42

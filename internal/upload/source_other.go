@@ -10,5 +10,8 @@ import (
 // changeTime is not known here.
 func changeTime(fs.FileInfo) time.Time { return time.Time{} }
 
+// isFarAway is not known here.
+func isFarAway(File) bool { return false }
+
 // isWritable is not known here.
 func isWritable(File) bool { return false }

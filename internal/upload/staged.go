@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -133,31 +134,39 @@ func (t *transfer) stagingProperties() Properties {
 }
 
 // unstage deletes a staged copy, or one version of it, also when the context is
-// cancelled. What does not answer as S3 does, with status 204, may be a proxy:
-// then a look tells whether the copy is gone.
+// cancelled.
 func (t *transfer) unstage(ctx context.Context, key, version string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.o.CleanupTimeout)
 	defer cancel()
-	for try := 1; ; try++ {
+	switch err := t.remove(ctx, key, version, t.isThere); {
+	case errors.Is(err, errStays):
+		t.note("the staged copy %s is still there, though deleting it was answered with success", key)
+	case err != nil:
+		t.note("the staged copy %s could not be deleted: %s", key, reason(err))
+	}
+}
+
+// errStays says that something is there still which, by the store's answers, is
+// deleted.
+var errStays = errors.New("it is still there, though deleting it was answered with success")
+
+// remove deletes an object, or one version of it; that there is none is no error.
+// What does not answer as S3 does, with status 204, may be a proxy: then a look
+// tells whether it is gone.
+func (t *transfer) remove(ctx context.Context, key, version string, isThere func(ctx context.Context, key, version string) bool) error {
+	for range tries {
 		out, err := t.u.client.DeleteObject(ctx, &s3.DeleteObjectInput{
 			Bucket: &t.job.Bucket, Key: &key, VersionId: optional(version)}, t.with)
 		switch {
 		case status(err) == http.StatusNotFound:
-			return
+			return nil
 		case err != nil:
-			t.note("the staged copy %s could not be deleted: %s", key, reason(err))
-			return
-		case hasStatus(out.ResultMetadata, http.StatusNoContent):
-			return
-		}
-		if !t.isThere(ctx, key, version) {
-			return
-		}
-		if try == tries {
-			t.note("the staged copy %s is still there, though deleting it was answered with success", key)
-			return
+			return err
+		case hasStatus(out.ResultMetadata, http.StatusNoContent), !isThere(ctx, key, version):
+			return nil
 		}
 	}
+	return errStays
 }
 
 // isThere says whether an object, or one version of it, is seen.
@@ -173,35 +182,51 @@ func (t *transfer) isThere(ctx context.Context, key, version string) bool {
 func (t *transfer) staged(ctx context.Context, out *s3.HeadObjectOutput) error {
 	t.stage(StageNormalize)
 	key := t.stagingKey()
-	there := &s3.CopyObjectInput{
-		Bucket: &t.job.Bucket, Key: &key,
-		CopySource: copySource(t.job.Bucket, t.job.Key), CopySourceIfMatch: out.ETag,
-	}
-	t.stagingProperties().copy(there)
-	if len(t.props.Tags) > 0 {
-		there.TaggingDirective = types.TaggingDirectiveReplace
-	}
 	defer t.unstage(ctx, key, "")
-	var staged *s3.HeadObjectOutput
-	var made answer
 	for try := 1; ; try++ {
-		var err error
-		made, err = t.copy(ctx, there)
-		if err == nil {
-			staged, err = t.headOf(ctx, key)
-		}
-		if err == nil {
-			break
-		}
-		if made.etag != "" || status(err) != http.StatusNotFound || try == copyTries {
+		there, made, err := t.copyThere(ctx, key, out.ETag)
+		if err != nil {
 			return t.afterCopy(ctx, out, StagedCopy, err)
 		}
+		if t.judge(there, made) != isMD5 {
+			t.kept(StagedCopy)
+			t.compare(out)
+			return nil
+		}
+		err = t.copyBack(ctx, key, there.ETag)
+		if err == nil || code(err) != "NoSuchKey" || try == copyTries {
+			return err
+		}
+		// Another run has cleared it away: it found no sign of life.
 	}
-	if t.judge(staged, made) != isMD5 {
-		t.kept(StagedCopy)
-		t.compare(out)
-		return nil
+}
+
+// copyThere copies the object to the second key, and looks at what is there then.
+func (t *transfer) copyThere(ctx context.Context, key string, tag *string) (*s3.HeadObjectOutput, answer, error) {
+	in := &s3.CopyObjectInput{
+		Bucket: &t.job.Bucket, Key: &key,
+		CopySource: copySource(t.job.Bucket, t.job.Key), CopySourceIfMatch: tag,
 	}
+	t.stagingProperties().copy(in)
+	if len(t.props.Tags) > 0 {
+		in.TaggingDirective = types.TaggingDirectiveReplace
+	}
+	for try := 1; ; try++ {
+		made, err := t.copy(ctx, in)
+		if err == nil {
+			var there *s3.HeadObjectOutput
+			if there, err = t.headOf(ctx, key); err == nil {
+				return there, made, nil
+			}
+		}
+		if status(err) != http.StatusNotFound || try == copyTries {
+			return nil, answer{}, err
+		}
+	}
+}
+
+// copyBack copies what is under the second key onto the object of parts.
+func (t *transfer) copyBack(ctx context.Context, key string, tag *string) error {
 	out, err := t.head(ctx)
 	if err != nil {
 		return err
@@ -212,15 +237,27 @@ func (t *transfer) staged(ctx context.Context, out *s3.HeadObjectOutput) error {
 	case foreign:
 		return t.overwritten(seen(out))
 	}
-	back := &s3.CopyObjectInput{
+	in := &s3.CopyObjectInput{
 		Bucket: &t.job.Bucket, Key: &t.job.Key,
-		CopySource: copySource(t.job.Bucket, key), CopySourceIfMatch: staged.ETag,
+		CopySource: copySource(t.job.Bucket, key), CopySourceIfMatch: tag,
 	}
-	t.props.copy(back)
-	t.askSum(back)
+	if t.o.CopyConditions {
+		in.IfMatch = out.ETag
+	}
+	t.props.copy(in)
+	t.askSum(in)
+	looking := withAgain(ctx, func() error { return t.isStillInParts(ctx) })
 	for try := 1; ; try++ {
-		made, err := t.copy(ctx, back)
-		if err != nil {
+		if try > 1 {
+			if err := t.isStillInParts(ctx); err != nil {
+				return t.afterCopy(ctx, out, StagedCopy, err)
+			}
+		}
+		made, err := t.copy(looking, in)
+		switch {
+		case code(err) == "NoSuchKey":
+			return err
+		case err != nil:
 			return t.afterCopy(ctx, out, StagedCopy, err)
 		}
 		done, err := t.verifyCopy(ctx, made, StagedCopy, try)
@@ -229,3 +266,22 @@ func (t *transfer) staged(ctx context.Context, out *s3.HeadObjectOutput) error {
 		}
 	}
 }
+
+// isStillInParts looks at the key once more before the copy back is made again:
+// what it replaces must be the object of parts. An error says that it is not, or
+// that nobody can tell.
+func (t *transfer) isStillInParts(ctx context.Context) error {
+	out, err := t.head(ctx)
+	if err != nil {
+		return err
+	}
+	switch t.judge(out, t.completed) {
+	case isMD5, foreign:
+		return errMoved
+	}
+	return nil
+}
+
+// errMoved says that the object is not the one of parts any more: the copy was
+// made, or somebody else wrote the key.
+var errMoved = fail(Conflict, "the object is another one by now")

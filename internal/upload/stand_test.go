@@ -36,6 +36,10 @@ const (
 // TestMain keeps the machine's own AWS configuration out of the tests. The keys
 // of a real store stay; s3test servers take them too.
 func TestMain(m *testing.M) {
+	if os.Getenv(serveFor) != "" {
+		serve()
+		return
+	}
 	keys := map[string]string{
 		"AWS_ACCESS_KEY_ID":           "AKIAS3TEST",
 		"AWS_SECRET_ACCESS_KEY":       "s3test-secret",
@@ -114,7 +118,7 @@ func newRealStand(t testing.TB, endpoint string) *stand {
 
 func openStore(t testing.TB, endpoint string, change ...func(*store.Config)) *store.Store {
 	t.Helper()
-	c := store.Config{Endpoint: endpoint, Region: "us-east-1", Addressing: "path", Attempts: upload.Attempts, Retry: upload.Retry,
+	c := store.Config{Endpoint: endpoint, Region: "us-east-1", Addressing: "path", Attempts: upload.Attempts, Retry: upload.Retry, Again: upload.Again,
 		Backoff: func(int, error) time.Duration { return 0 }}
 	for _, f := range change {
 		f(&c)

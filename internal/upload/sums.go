@@ -25,6 +25,7 @@ type sums struct {
 	hashed int64 // bytes that hasher has: more than those of parts, if a read was interrupted
 	parts  []etag.MD5
 	crcs   crcParts
+	keep   []byte        // what is read goes there too, as far as there is room
 	turn   chan struct{} // bounds the files that are hashed at once
 }
 
@@ -63,6 +64,7 @@ func (s *sums) next(ctx context.Context) error {
 func (s *sums) Write(p []byte) (int, error) {
 	s.hashed += int64(len(p))
 	s.crcs.write(p)
+	keepTo(&s.keep, p)
 	return s.hasher.Write(p)
 }
 
@@ -76,31 +78,72 @@ func (s *sums) all(ctx context.Context) ([]etag.MD5, etag.MD5, error) {
 	return s.parts, s.hasher.Whole(), nil
 }
 
-// read writes a range of the file to w, block by block. A file that ends early
-// has changed.
+// read writes a range of the file to w, block by block. While w has one, the next
+// is read, so that a hash does not wait for the disk. A file that ends early has
+// changed.
 func (s *Source) read(ctx context.Context, w io.Writer, offset, size int64) error {
-	block := blocks.Get().(*[]byte)
-	defer blocks.Put(block)
+	next := func() readBlock { return s.readBlock(offset, size) }
+	if size > blockSize {
+		ahead, stop := make(chan readBlock), make(chan struct{})
+		start, length := offset, size
+		var reading sync.WaitGroup
+		reading.Go(func() { s.readAhead(ahead, stop, start, length) })
+		defer reading.Wait()
+		defer close(stop)
+		next = func() readBlock { return <-ahead }
+	}
 	for size > 0 {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		b := (*block)[:min(size, blockSize)]
-		n, err := s.file.ReadAt(b, offset)
-		w.Write(b[:n])
-		offset += int64(n)
-		size -= int64(n)
-		if size == 0 {
-			return nil
-		}
-		if err == io.EOF {
+		b := next()
+		w.Write((*b.block)[:b.n])
+		blocks.Put(b.block)
+		offset += int64(b.n)
+		size -= int64(b.n)
+		switch {
+		case size == 0:
+		case b.err == io.EOF:
 			return fail(SourceChanged, "%s changed while it was read: it ended after %d of %d bytes", s.name, offset, s.size)
-		}
-		if err != nil {
-			return err
+		case b.err != nil:
+			return b.err
 		}
 	}
 	return nil
+}
+
+// A readBlock is what came of reading a block.
+type readBlock struct {
+	block *[]byte
+	n     int
+	err   error
+}
+
+// readAhead reads a range, block by block, until a block is not whole or nobody
+// wants any more.
+func (s *Source) readAhead(ahead chan<- readBlock, stop <-chan struct{}, offset, size int64) {
+	for size > 0 {
+		b := s.readBlock(offset, size)
+		select {
+		case ahead <- b:
+		case <-stop:
+			blocks.Put(b.block)
+			return
+		}
+		if b.err != nil {
+			return
+		}
+		offset += int64(b.n)
+		size -= int64(b.n)
+	}
+}
+
+// readBlock reads the first block of a range. It is whole unless there is an
+// error.
+func (s *Source) readBlock(offset, size int64) readBlock {
+	block := blocks.Get().(*[]byte)
+	n, err := s.file.ReadAt((*block)[:min(size, blockSize)], offset)
+	return readBlock{block, n, err}
 }
 
 // sum returns the MD5 of a range of the file, outside the one pass: to find out
@@ -115,8 +158,9 @@ func (s *Source) sum(ctx context.Context, offset, size int64) (etag.MD5, error) 
 	return m, nil
 }
 
-// sumWhole returns the MD5 of a file that goes up in one piece, and has c take it.
-func (s *Source) sumWhole(ctx context.Context, turn chan struct{}, c *crcParts) (etag.MD5, error) {
+// sumWhole returns the MD5 of a file that goes up in one piece, and has c take it;
+// keep too, as far as there is room.
+func (s *Source) sumWhole(ctx context.Context, turn chan struct{}, c *crcParts, keep *[]byte) (etag.MD5, error) {
 	if err := take(ctx, turn); err != nil {
 		return etag.MD5{}, err
 	}
@@ -125,12 +169,20 @@ func (s *Source) sumWhole(ctx context.Context, turn chan struct{}, c *crcParts) 
 	err := s.read(ctx, writer(func(p []byte) {
 		h.Write(p)
 		c.write(p)
+		keepTo(keep, p)
 	}), 0, s.size)
 	if err != nil {
 		return etag.MD5{}, err
 	}
 	c.endPart(s.size)
 	return etag.MD5(h.Sum(nil)), s.atEnd()
+}
+
+// keepTo adds to a buffer that has room.
+func keepTo(buffer *[]byte, p []byte) {
+	if len(*buffer)+len(p) <= cap(*buffer) {
+		*buffer = append(*buffer, p...)
+	}
 }
 
 // A writer writes to whatever the function does, which never fails.

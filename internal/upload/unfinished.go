@@ -221,7 +221,7 @@ var launch = time.Date(2010, 11, 11, 0, 0, 0, 0, time.UTC)
 func (t *transfer) unfinished(ctx context.Context) ([]*found, error) {
 	var all []*found
 	looked := 0
-	short, err := t.listings().uploads(ctx, t.key, func(key string, u *types.MultipartUpload, answer middleware.Metadata) (bool, error) {
+	end, err := t.listings().uploads(ctx, t.key, func(key string, u *types.MultipartUpload, answer middleware.Metadata) (bool, error) {
 		if key != t.key || aws.ToString(u.UploadId) == "" || *u.UploadId == t.gone {
 			return true, nil
 		}
@@ -236,8 +236,8 @@ func (t *transfer) unfinished(ctx context.Context) ([]*found, error) {
 		return true, err
 	})
 	switch {
-	case err == nil && short != "":
-		t.note("the store did not list all unfinished uploads: %s", short)
+	case err == nil && end.Short != "":
+		t.note("the store did not list all unfinished uploads: %s", end.Short)
 	case err == nil:
 	case t.o.NoResume && status(err) == http.StatusForbidden: // nobody asked for what it tells
 	case cannot(err) || isAnswer(err):

@@ -53,12 +53,20 @@ const (
 // Options are what the uploads of an Uploader have in common. The zero value of
 // a field is its default, but for NoResume and StaleAfter.
 type Options struct {
-	PartSize     int64 // bytes; default DefaultPartSize
-	Threshold    int64 // bytes; what is larger goes up in parts; default DefaultThreshold
-	MaxMemory    int64 // bytes that streams may hold; default DefaultMaxMemory
+	PartSize  int64 // bytes; default DefaultPartSize
+	Threshold int64 // bytes; what is larger goes up in parts; default DefaultThreshold
+	MaxMemory int64 // bytes that streams may hold; default DefaultMaxMemory
+	// ReadOnce holds the parts of files in memory (MaxMemory, beside what streams
+	// have) until they are stored, so that a file is read once only. Else each part is
+	// read again when it is sent, unless the file is far away and PageCache, the bytes
+	// that the kernel may keep of files, is too little for all that is in flight.
+	ReadOnce  bool
+	PageCache int64 // 0: enough
+
 	ExpectedSize int64 // bytes that a stream will have
 	MinSize      int64 // bytes that a source must have; default, of a stream, ExpectedSize
 	Slots        int   // capacity; default DefaultSlots
+	MostSlots    int   // to which the capacity is raised while that moves more bytes; default Slots
 
 	OnChange OnChange // default OnChangeFail
 	// SizeAtStart uploads the bytes that a file had when it was opened, however it
@@ -112,6 +120,7 @@ type Uploader struct {
 	client  Client
 	o       Options
 	slots   *slots
+	held    *held
 	hashing chan struct{} // held while a part is read and hashed
 	stream  chan struct{} // held by the one stream that is under way
 	asking  chan struct{} // held by who asks for a bucket's locks, and guards locks
@@ -160,7 +169,8 @@ func New(client Client, o Options) (*Uploader, error) {
 	return &Uploader{
 		client:   client,
 		o:        o,
-		slots:    newSlots(o.Slots, o.Limit),
+		slots:    newSlots(o.Slots, o.MostSlots, o.Limit),
+		held:     newHeld(o.MaxMemory),
 		hashing:  make(chan struct{}, max(2, runtime.GOMAXPROCS(0))),
 		stream:   make(chan struct{}, 1),
 		asking:   make(chan struct{}, 1),
@@ -394,7 +404,15 @@ func (t *transfer) tooShort(size int64) error {
 // runPut sends a small file as one object.
 func (t *transfer) runPut(ctx context.Context) error {
 	c := newCRCParts(t.o.Checksum == SumCRC64NVME)
-	whole, err := t.src.sumWhole(ctx, t.u.hashing, &c)
+	var keep []byte
+	if t.readsOnce(t.src.size) {
+		var err error
+		if keep, err = t.u.held.take(ctx, t.src.size); err != nil {
+			return err
+		}
+		defer t.u.held.give(keep)
+	}
+	whole, err := t.src.sumWhole(ctx, t.u.hashing, &c, &keep)
 	if err != nil {
 		return err
 	}
@@ -403,6 +421,7 @@ func (t *transfer) runPut(ctx context.Context) error {
 	}
 	p := t.filePart(1, 0, t.src.size, whole)
 	p.crc = c.part(1)
+	p.held = keep
 	return t.put(ctx, p)
 }
 

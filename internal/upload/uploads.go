@@ -63,10 +63,10 @@ func (u *Uploader) Unfinished(ctx context.Context, bucket, prefix string, want f
 	queue := make(chan chan *Unfinished, looksAhead)
 	g.Go(func() error {
 		defer close(queue)
-		short, err := u.listings(bucket).uploads(ctx, prefix, func(key string, m *types.MultipartUpload, answer middleware.Metadata) (bool, error) {
-			if l.Server == "" {
-				l.Server = serverName(answer)
-			}
+		var err error
+		all := u.listings(bucket)
+		all.many = true
+		l, err = all.uploads(ctx, prefix, func(key string, m *types.MultipartUpload, answer middleware.Metadata) (bool, error) {
 			if aws.ToString(m.UploadId) == "" || !want(key, *m.UploadId) {
 				return true, nil
 			}
@@ -91,7 +91,6 @@ func (u *Uploader) Unfinished(ctx context.Context, bucket, prefix string, want f
 			})
 			return true, nil
 		})
-		l.Short = short
 		return err
 	})
 	g.Go(func() error {
@@ -140,7 +139,7 @@ func (u *Uploader) look(ctx context.Context, x *Unfinished) (there bool, _ error
 		return false, err
 	}
 	parts, first, err := u.listings(x.Bucket).parts(ctx, s3.ListPartsInput{Key: &x.Key, UploadId: &x.ID})
-	s.release(err == nil)
+	s.release(err == nil, 0)
 	x.Parts, x.Bytes, x.Err, x.LastSign = -1, 0, nil, time.Time{}
 	switch {
 	case err == nil:
@@ -183,7 +182,7 @@ func (u *Uploader) AbortUpload(ctx context.Context, x *Unfinished) error {
 		parts, _, err := l.parts(ctx, s3.ListPartsInput{Key: &x.Key, UploadId: &x.ID})
 		return len(parts), err
 	})
-	s.release(err == nil)
+	s.release(err == nil, 0)
 	if errors.Is(err, errStillThere) {
 		return fail(Temporary, "%v: somebody goes on sending parts", err)
 	}

@@ -14,6 +14,9 @@ import (
 // one (SERVERS.md, finding 12).
 func (t *transfer) oldVersion(ctx context.Context, out *s3.HeadObjectOutput, made answer) {
 	old, now := t.completed.version, aws.ToString(out.VersionId)
+	if old == "" && t.original != nil && seen(t.original).etag == t.composite {
+		old = seen(t.original).version // the answer to Complete was lost
+	}
 	if old == "" || now == "" || now == old {
 		return
 	}
@@ -29,10 +32,19 @@ func (t *transfer) oldVersion(ctx context.Context, out *s3.HeadObjectOutput, mad
 		t.note("the multipart version %s stays behind: the copy answered with the version %s, and the object has %s", old, clip(made.version), clip(now))
 		return
 	}
-	if _, err := t.u.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &t.job.Bucket, Key: &t.job.Key, VersionId: &old}, t.with); err != nil {
+	if err := t.remove(ctx, t.job.Key, old, t.hasVersion); err != nil {
 		t.note("the multipart version %s could not be deleted (%s), and stays behind%s%s", old, reason(err), locked,
 			lacking(err, "s3:DeleteObjectVersion", ""))
 		return
 	}
 	t.res.Pruned = old
+}
+
+// hasVersion says whether a version of an object that is not the current one is
+// seen.
+func (t *transfer) hasVersion(ctx context.Context, key, version string) bool {
+	in := &s3.HeadObjectInput{Bucket: &t.job.Bucket, Key: &key, VersionId: &version}
+	in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = t.props.customer()
+	_, err := t.u.client.HeadObject(ctx, in, t.with)
+	return err == nil
 }

@@ -24,10 +24,14 @@ func TestPruneVersion(t *testing.T) {
 		"in place, kept":   {quirks: s3test.Quirks{CopyUpdatesInPlace: true, SelfCopyKeepsETag: true}, ends: upload.Kept, left: 1, notes: []string{"keeps the composite ETag"}},
 		"kept":             {quirks: s3test.Quirks{SelfCopyKeepsETag: true}, ends: upload.Kept, left: 1, notes: []string{"keeps the composite ETag"}},
 		"no id answered":   {quirks: s3test.Quirks{CopyNoVersionID: true}, ends: upload.SelfCopy, left: 1},
+		"complete lost":    {faults: []s3test.Fault{{Op: "CompleteMultipartUpload", Do: s3test.Lose}}, ends: upload.SelfCopy, left: 1},
+		"complete empty":   {faults: []s3test.Fault{{Op: "CompleteMultipartUpload", Do: s3test.Empty200}}, ends: upload.SelfCopy, left: 1},
 		"copy lost":        {faults: []s3test.Fault{{Op: "CopyObject", Do: s3test.Lose}}, ends: upload.SelfCopy, left: 1},
 		"copy refused":     {quirks: s3test.Quirks{CopyRefused: 501}, ends: upload.Refused, left: 1, notes: []string{"was refused"}},
 		"deletion refused": {quirks: s3test.Quirks{Deny: []string{"s3:DeleteObjectVersion"}}, ends: upload.SelfCopy, left: 2, notes: []string{"could not be deleted (403 AccessDenied), and stays behind"}},
 		"deletion lost":    {faults: []s3test.Fault{{Op: "DeleteObject", Do: s3test.Lose}}, ends: upload.SelfCopy, left: 1},
+		"a page":           {faults: []s3test.Fault{{Op: "DeleteObject", Do: s3test.HTML200}}, ends: upload.SelfCopy, left: 1},
+		"only pages":       {faults: []s3test.Fault{{Op: "DeleteObject", Times: -1, Do: s3test.HTML200}}, ends: upload.SelfCopy, left: 2, notes: []string{"though deleting it was answered with success"}},
 		"no copy":          {change: normalize(upload.NormalizeOff), ends: upload.Off, left: 1},
 	} {
 		test.quirks.Versioned = true
@@ -52,7 +56,7 @@ func TestPruneVersion(t *testing.T) {
 				if len(versions) != 1+test.left || versions[0].VersionID != old[0].VersionID || versions[test.left].VersionID != r.VersionID {
 					t.Fatalf("versions %v, the result says %s", versions, r.VersionID)
 				}
-				if (r.Pruned != "") != (st.Count("DeleteObject") > 0 && name != "deletion refused") {
+				if (r.Pruned != "") != (st.Count("DeleteObject") > 0 && name != "deletion refused" && name != "only pages") {
 					t.Errorf("pruned %q, after %d deletions", r.Pruned, st.Count("DeleteObject"))
 				}
 				for _, v := range versions {

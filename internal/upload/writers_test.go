@@ -112,6 +112,55 @@ func TestAnotherObjectWhileStaged(t *testing.T) {
 	}
 }
 
+// The copy back is not answered, or refused for now, and somebody else stores
+// another object before it is made again.
+func TestAnotherObjectBeforeTheCopyBackIsRepeated(t *testing.T) {
+	for _, do := range []s3test.Action{s3test.Lose, s3test.SlowDown, s3test.LoseUnexecuted, s3test.Error200} {
+		t.Run(do.String(), func(t *testing.T) {
+			st := newStand(t, s3test.Options{})
+			theirs := random(3*KiB+5, "theirs")
+			st.Fault(s3test.Fault{Op: "CopyObject", After: 1, Do: do})
+			st.when("HeadObject", 4, func() {
+				if st.Count("CopyObject") != 2 {
+					t.Errorf("they write after %d copies, want 2", st.Count("CopyObject"))
+				}
+				st.Put(st.bucket, "k", theirs)
+			})
+			r := st.upload(t, file(t, random(3*KiB+5, "ours")), "k", normalize(upload.NormalizeStaged))
+			if upload.KindOf(r.Err) != upload.Conflict {
+				t.Errorf("error %v of kind %d, want %d", r.Err, upload.KindOf(r.Err), upload.Conflict)
+			}
+			if o := st.object(t, "k"); o == nil || !bytes.Equal(o.body, theirs) {
+				t.Error("their object was touched")
+			}
+			if keys := st.Objects(st.bucket); len(keys) != 1 {
+				t.Errorf("objects %q", keys)
+			}
+		})
+	}
+}
+
+// Another run clears the staged copy away before it is copied back: it is made
+// again.
+func TestStagedCopyIsCleared(t *testing.T) {
+	for _, moment := range []call{{"HeadObject", 2}, {"HeadObject", 3}, {"CopyObject", 1}} {
+		st := newStand(t, s3test.Options{Quirks: s3test.Quirks{SelfCopyKeepsETag: true}})
+		st.when(moment.op, moment.after, func() {
+			for _, key := range st.Objects(st.bucket) {
+				if key != "k" {
+					st.client.DeleteObject(context.Background(), &s3.DeleteObjectInput{Bucket: &st.bucket, Key: &key})
+				}
+			}
+		})
+		data := random(3*KiB+5, "cleared")
+		r := st.upload(t, file(t, data), "k", normalize(upload.NormalizeStaged))
+		st.ends(t, r, "k", data, upload.StagedCopy)
+		if keys := st.Objects(st.bucket); len(keys) != 1 {
+			t.Errorf("%v: objects %q", moment, keys)
+		}
+	}
+}
+
 // Somebody else aborts the upload under way: a file is sent anew, once.
 func TestAbortedByAnother(t *testing.T) {
 	data := random(4*KiB, "aborted")
