@@ -19,6 +19,9 @@ func (v *values) etag(name string) string {
 	return tag
 }
 
+// errOneETag says that a condition is for one file only.
+var errOneETag = usagef("upload them one by one", "--if-match is for one file: an ETag is of one object")
+
 // checkConditions refuses flags that exclude each other, in the words of the
 // command line. What depends on the store, the engine refuses.
 func (o *cpOptions) checkConditions() error {
@@ -36,7 +39,7 @@ func (o *cpOptions) checkConditions() error {
 	case len(given) > 1:
 		return usagef("leave one of them out", "%s exclude each other", strings.Join(given, " and "))
 	case u.IfMatch != "" && o.isMany():
-		return usagef("upload them one by one", "--if-match is for one file: an ETag is of one object")
+		return errOneETag
 	case u.Publish == upload.PublishStaged && u.Normalize != upload.NormalizeAuto:
 		return usagef("leave one of them out", "--publish staged and --normalize %s exclude each other: publishing is the copy that gives the object its MD5", u.Normalize)
 	}

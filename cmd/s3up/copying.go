@@ -276,7 +276,7 @@ func causeOf(ctx context.Context, err error) error {
 // unsent is the result of a source that was not begun.
 func (c *copying) unsent(t *task, err error) *upload.Result {
 	r := &upload.Result{Job: &upload.Job{Bucket: c.o.bucket, Key: t.key}, Status: upload.Failed, Size: -1, Err: err}
-	if !t.standsForMany() && !t.isStream() {
+	if t.info != nil && !t.isStream() {
 		r.Size = t.info.Size()
 	}
 	return r
@@ -335,14 +335,7 @@ func (c *copying) report(t *task, r *upload.Result) {
 		c.unnamed++
 	}
 	c.mu.Unlock()
-	switch {
-	case r.Err == nil || interrupted:
-	case c.o.failFast:
-		c.halt.CompareAndSwap(nil, &halt{"--fail-fast: another file failed before it was begun", "--fail-fast: a file failed, and nothing more was begun"})
-	case !c.known && concernsAll(r.Err):
-		c.halt.CompareAndSwap(nil, &halt{"another file failed before it was begun, for a reason that concerns all: " + p.why,
-			"nothing more was begun: all would fail so; " + goOn(c.facts)})
-	}
+	told := c.ends(r, p)
 
 	if hasSum(r) && c.records.sums != nil {
 		c.records.sums.line(sumLine(r.MD5, c.o.sumName(r.Job.Key)))
@@ -353,9 +346,25 @@ func (c *copying) report(t *task, r *upload.Result) {
 	if !c.o.json && r.Err == nil && !c.o.quiet && !(c.terse && r.Status == upload.Unchanged) {
 		c.out.result(resultLine(t, r))
 	}
-	if p != nil && !(interrupted && c.several) {
+	if p != nil && !told {
 		c.complain(t, r, p)
 	}
+}
+
+// ends ends the run after a file that failed, if nothing more is to be begun. told
+// says that no line need be said of the file: it failed as others did.
+func (c *copying) ends(r *upload.Result, p *problem) (told bool) {
+	switch {
+	case p == nil:
+	case p.code == interruptedCode:
+		return c.several
+	case r.Err != nil && c.o.failFast:
+		c.halt.CompareAndSwap(nil, &halt{"--fail-fast: another file failed before it was begun", "--fail-fast: a file failed, and nothing more was begun"})
+	case !c.known && concernsAll(r.Err):
+		return !c.halt.CompareAndSwap(nil, &halt{"another file failed before it was begun, for a reason that concerns all: " + p.why,
+			"nothing more was begun: all would fail so; " + goOn(c.facts)})
+	}
+	return false
 }
 
 // line writes a line of JSON to where such lines are wanted.

@@ -47,6 +47,9 @@ func (o *cpOptions) folderOf(source string) (*folder, error) {
 	case err != nil:
 		f = &folder{root: filepath.FromSlash(root), glob: glob}
 	}
+	if o.upload.IfMatch != "" {
+		return nil, errOneETag
+	}
 	if !o.takesNames() {
 		return nil, usagef("end it in a slash: "+shellWord(o.destination+"/"), "%s may be many files: they need a destination that ends in a slash", source)
 	}

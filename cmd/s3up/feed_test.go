@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -22,7 +23,9 @@ func TestFoundFileBecomesPipe(t *testing.T) {
 		t.Skip(err)
 	}
 	found := (&cpOptions{}).taskOf(tree.File{Path: pipe, Rel: "pipe", Key: "pipe", Info: sized(1)})
-	if _, err := found.open(t.Context(), nil); !errors.Is(err, tree.ErrReplaced) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // else a test that fails would wait
+	if _, err := found.open(ctx, nil); !errors.Is(err, tree.ErrReplaced) {
 		t.Errorf("error %v, want %v", err, tree.ErrReplaced)
 	}
 }
@@ -87,5 +90,20 @@ func TestWaitingIsBounded(t *testing.T) {
 	}
 	if err := w.add(&task{}); err != nil {
 		t.Errorf("a file that was named by itself: %v", err)
+	}
+}
+
+func TestTotalName(t *testing.T) {
+	for _, tt := range []struct {
+		ended, files int
+		all          bool
+		want         string
+	}{
+		{12, 1012, false, "12 files, 35/s"}, // more may be found
+		{12, 340, true, "12 of 340 files, 35/s"},
+	} {
+		if got := totalName(tt.ended, tt.files, tt.all, 34.6); got != tt.want {
+			t.Errorf("got %q, want %q", got, tt.want)
+		}
 	}
 }

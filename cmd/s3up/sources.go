@@ -48,7 +48,9 @@ func (t *task) name() string {
 }
 
 // isStream says whether the source's size is not known before its end.
-func (t *task) isStream() bool { return t.info == nil || !t.info.Mode().IsRegular() || t.more }
+func (t *task) isStream() bool {
+	return !t.standsForMany() && (t.info == nil || !t.info.Mode().IsRegular() || t.more)
+}
 
 // open returns the source; close it after the upload.
 func (t *task) open(ctx context.Context, stdin *os.File) (*upload.Source, error) {
@@ -160,17 +162,19 @@ func (t *task) check(others []*task) error {
 	return nil
 }
 
+// check looks at a source of any kind before anything is sent.
+func (o *cpOptions) check(t *task, others []*task) error {
+	if t.folder != nil {
+		return o.checkFolder(t.folder)
+	}
+	return t.check(others)
+}
+
 // checkAll checks all sources and returns what is wrong with each, by index.
 func (o *cpOptions) checkAll(tasks []*task) (wrong map[int]error, err error) {
 	wrong = make(map[int]error)
 	for i, t := range tasks {
-		err := error(nil)
-		if t.folder != nil {
-			err = o.checkFolder(t.folder)
-		} else {
-			err = t.check(tasks[:i])
-		}
-		if err != nil {
+		if err := o.check(t, tasks[:i]); err != nil {
 			var usage *usageError
 			if errors.As(err, &usage) {
 				return nil, err
@@ -178,7 +182,7 @@ func (o *cpOptions) checkAll(tasks []*task) (wrong map[int]error, err error) {
 			wrong[i] = err
 			continue
 		}
-		if part := o.upload.PartSize; !t.standsForMany() && t.isStream() && part > upload.DefaultPartSize && 2*part > o.upload.MaxMemory {
+		if part := o.upload.PartSize; t.isStream() && part > upload.DefaultPartSize && 2*part > o.upload.MaxMemory {
 			return nil, usagef(fmt.Sprintf("--max-memory %s allows it", unspaced(2*part)),
 				"--part-size %s: a stream (%s) needs two parts in memory, and may take %s",
 				unspaced(part), t.name(), unspaced(o.upload.MaxMemory))

@@ -41,6 +41,7 @@ type Names struct {
 // Files returns the files in the order of the list, each key once: for that, eight
 // bytes of each are kept. What of it cannot be read is handed out with its error. A
 // list that cannot be read to its end ends with a File that has an error and no key.
+// It ends early when the context does, though a read of the list may still wait then.
 func (n Names) Files(ctx context.Context) iter.Seq[File] {
 	return func(yield func(File) bool) {
 		base, err := filepath.Abs(n.Base)
@@ -57,7 +58,7 @@ func (n Names) Files(ctx context.Context) iter.Seq[File] {
 			seen[sum] = struct{}{}
 			return yield(f)
 		}
-		names := bufio.NewScanner(n.List)
+		names := bufio.NewScanner(&patient{ctx, n.List})
 		names.Buffer(nil, maxName)
 		names.Split(n.split)
 		for ctx.Err() == nil && names.Scan() {
@@ -139,4 +140,30 @@ func (n Names) folder(ctx context.Context, dir File, yield func(File) bool) bool
 		}
 	}
 	return true
+}
+
+// A patient reader waits for the next bytes until its context ends. A read that is
+// under way then goes on: nothing ends one of a pipe that nobody writes to.
+type patient struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (p *patient) Read(b []byte) (int, error) {
+	own := make([]byte, len(b)) // b is the caller's again when this returns
+	type result struct {
+		n   int
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		n, err := p.r.Read(own)
+		done <- result{n, err}
+	}()
+	select {
+	case r := <-done:
+		return copy(b, own[:r.n]), r.err
+	case <-p.ctx.Done():
+		return 0, p.ctx.Err()
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"iter"
 	"math/rand/v2"
@@ -271,4 +272,31 @@ func TestNames(t *testing.T) {
 			t.Errorf("%s: %s", tt.name, d)
 		}
 	}
+}
+
+// A list that somebody is still to write ends with the context.
+func TestNamesEnd(t *testing.T) {
+	root := makeTree(t, "a")
+	ctx, cancel := context.WithCancel(t.Context())
+	list := &unfinished{text: "a\n", waits: cancel, release: make(chan struct{})}
+	defer close(list.release)
+	if d := cmp.Diff([]string{"a"}, lines(Names{List: list, Base: root}.Files(ctx))); d != "" {
+		t.Error(d)
+	}
+}
+
+// An unfinished reader tells when it has no more to read, and waits for it.
+type unfinished struct {
+	text    string
+	waits   func()
+	release chan struct{}
+}
+
+func (u *unfinished) Read(b []byte) (n int, _ error) {
+	if n, u.text = copy(b, u.text), ""; n > 0 {
+		return n, nil
+	}
+	u.waits()
+	<-u.release
+	return 0, io.EOF
 }

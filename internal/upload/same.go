@@ -88,7 +88,7 @@ func (t *transfer) compareLooked(ctx context.Context, tag string, by Proof) (Com
 		return Comparison{By: ByLook}, err
 	}
 	out, err := t.headOf(ctx, t.job.Key)
-	slot.release(err == nil)
+	slot.release(err == nil, 0)
 	switch {
 	case err != nil && (status(err) == 0 || KindOf(err) == Temporary):
 		return Comparison{By: ByLook}, err
