@@ -145,6 +145,7 @@ type Quirks struct {
 	ChunkedStored              bool // aws-chunked framing is stored as data: gofakes3, s3rver
 	ChunkedRefused             bool // aws-chunked is XAmzContentSHA256Mismatch: Ceph 16
 	HeadIgnoresPartNumber      bool // Ceph 16, gofakes3, s3rver
+	AttributesRefused          int  // GetObjectAttributes: 501, older gateways; 403, a policy
 	TagsOnCreateLost           bool // Ceph 16
 	PutIgnoresConditions       bool // s3rver
 	PutIfMatchUnquoted         bool // a quoted If-Match never matches: Ceph 16

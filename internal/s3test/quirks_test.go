@@ -278,6 +278,12 @@ var quirkTests = map[string]struct {
 		out := must(w.head("k", func(in *s3.HeadObjectInput) { in.PartNumber = aws.Int32(1) }))(w.t)
 		return fmt.Sprint(*out.ContentLength, " ", aws.ToInt32(out.PartsCount))
 	}, "5 3", "12 0"},
+	"attributes-refused": {"501", func(w *world) string {
+		w.upload("k", p1, p2, p3)
+		_, err := w.Client().GetObjectAttributes(w.t.Context(), &s3.GetObjectAttributesInput{Bucket: bucket, Key: aws.String("k"),
+			ObjectAttributes: []types.ObjectAttributes{types.ObjectAttributesEtag}})
+		return code(err)
+	}, "ok", "NotImplemented"},
 	"tags-on-create-lost": {"", func(w *world) string {
 		id := w.create("k", func(in *s3.CreateMultipartUploadInput) { in.Tagging = aws.String("a=1") })
 		must(w.complete("k", id, w.parts("k", id, p1)))(w.t)

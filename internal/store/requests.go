@@ -69,12 +69,13 @@ func signPayload(stack *middleware.Stack) error {
 	return nil
 }
 
-// roots are the elements that listings are in. What has none, or another one, is
+// roots are the elements that listings, and the like, are in. What has none, or another one, is
 // the answer of something else than the store; the SDK takes it for an empty list.
 var roots = map[string]string{
 	"ListMultipartUploads": "ListMultipartUploadsResult",
 	"ListObjectsV2":        "ListBucketResult",
 	"ListParts":            "ListPartsResult",
+	"GetObjectAttributes":  "GetObjectAttributesResponse",
 }
 
 // checkListings has a listing that is none fail as one that was cut does.
