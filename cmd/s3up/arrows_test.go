@@ -10,7 +10,7 @@ import (
 // arrows are the packages of the project that each package may need, directly
 // or through others; see docs/layout.md. What is not named here needs none.
 var arrows = map[string][]string{
-	"s3up/cmd/s3up":                    {"s3up/internal/contenttype", "s3up/internal/crc", "s3up/internal/etag", "s3up/internal/smallfile", "s3up/internal/store", "s3up/internal/upload", "s3up/internal/verify"},
+	"s3up/cmd/s3up":                    {"s3up/internal/contenttype", "s3up/internal/crc", "s3up/internal/etag", "s3up/internal/smallfile", "s3up/internal/store", "s3up/internal/tree", "s3up/internal/upload", "s3up/internal/verify"},
 	"s3up/internal/store":              {"s3up/internal/smallfile"},
 	"s3up/internal/upload":             {"s3up/internal/contenttype", "s3up/internal/crc", "s3up/internal/etag"},
 	"s3up/internal/verify":             {"s3up/internal/crc", "s3up/internal/etag"},

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"s3up/internal/store"
+	"s3up/internal/tree"
 	"s3up/internal/upload"
 )
 
@@ -127,7 +128,7 @@ func FuzzParseURL(f *testing.F) {
 		if got := scheme + bucket + "/" + key; got != url && got != url+"/" {
 			t.Errorf("%q became %q", url, got)
 		}
-		if bucket == "" || len(bucket) > 255 || strings.ContainsAny(bucket, "/\\@:?#% \n") || len(key) > maxKey || !utf8.ValidString(key) {
+		if bucket == "" || len(bucket) > 255 || strings.ContainsAny(bucket, "/\\@:?#% \n") || len(key) > tree.MaxKey || !utf8.ValidString(key) {
 			t.Errorf("%q was taken: bucket %q, key %q", url, bucket, key)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"s3up/internal/smallfile"
+	"s3up/internal/tree"
 	"s3up/internal/upload"
 )
 
@@ -55,7 +56,7 @@ func (o *cpOptions) tasks() ([]*task, error) {
 					"%s has no name to end the key in: it needs a key of its own", t.name())
 			}
 			t.key += filepath.Base(source)
-			if why := badKey(t.key); why != "" {
+			if why := tree.BadKey(t.key); why != "" {
 				return nil, usagef("", "%q: %s", clip(scheme+o.bucket+"/"+t.key), why)
 			}
 		}

@@ -3,13 +3,11 @@ package main
 import (
 	"regexp"
 	"strings"
-	"unicode/utf8"
+
+	"s3up/internal/tree"
 )
 
 const scheme = "s3://"
-
-// maxKey is the longest key that S3 takes, in bytes.
-const maxKey = 1024
 
 // accessPoint is the ARN of an access point; one without a region is for several.
 // Behind its name, a slash begins the key.
@@ -31,7 +29,7 @@ func parseURL(url string) (bucket, key string, err error) {
 	if why := badBucket(bucket); why != "" {
 		return "", "", usagef("", "%q: %s", clip(url), why)
 	}
-	if why := badKey(key); why != "" {
+	if why := tree.BadKey(key); why != "" {
 		return "", "", usagef("", "%q: %s", clip(url), why)
 	}
 	return bucket, key, nil
@@ -62,19 +60,6 @@ func badBucket(name string) string {
 		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-", r)) {
 			return "the name of a bucket is letters, digits, dots and hyphens"
 		}
-	}
-	return ""
-}
-
-// badKey says why S3 cannot have an object under this key.
-func badKey(key string) string {
-	switch {
-	case len(key) > maxKey:
-		return "a key has at most 1024 bytes"
-	case !utf8.ValidString(key):
-		return "a key is UTF-8"
-	case strings.ContainsRune(key, 0):
-		return "a key has no zero byte"
 	}
 	return ""
 }
