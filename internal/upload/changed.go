@@ -158,6 +158,7 @@ func (t *transfer) findParts(ctx context.Context, tag string, parts []int64) (bo
 	}
 	sums := h.Parts()
 	whole := sums[len(parts)][0]
+	t.whole = whole
 	for i, part := range parts {
 		if etag.Composite(sums[i]) == tag {
 			t.learned(cut{size, part}, sums[i], whole, "")

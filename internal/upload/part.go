@@ -53,6 +53,7 @@ type transfer struct {
 	named     bool         // the answer to CompleteMultipartUpload named the key
 	blind     bool         // the object may not be looked at
 	hidden    bool         // its checksums may not be
+	compares  bool         // nothing is sent: a file is compared with what is there
 	noCRC     bool         // the store refused one
 	summed    answeredSums // by the last call that made the object
 	gone      string       // the id of an upload that is no more, even if it is listed
