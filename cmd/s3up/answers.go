@@ -60,6 +60,7 @@ var permissions = map[string]string{
 	"ListMultipartUploads":    "s3:ListBucketMultipartUploads",
 	"DeleteObject":            "s3:DeleteObject",
 	"ListObjectsV2":           "s3:ListBucket",
+	"GetObjectAttributes":     "s3:GetObjectAttributes",
 }
 
 // aboutAnswer knows what a store said.

@@ -24,6 +24,8 @@ type command struct {
 func commands() []command {
 	return []command{
 		{names: []string{"cp", "put"}, short: "upload files, or a stream", help: cpHelp, flags: cpFlags(), run: runCp},
+		{names: []string{"verify"}, short: "tell whether what is stored is what is here", help: verifyHelp, flags: verifyFlags(), run: runVerify},
+		{names: []string{"etag"}, short: "tell ETags before an upload, and explain those that are there", help: etagHelp, flags: etagFlags(), run: runETag},
 	}
 }
 

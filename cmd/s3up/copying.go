@@ -92,7 +92,7 @@ func (c *copying) upload(ctx context.Context, tasks []*task) error {
 		return err
 	}
 	s := c.store
-	if err := c.o.checkKeyIsSafe(s.Endpoint); err != nil {
+	if err := checkKeyIsSafe(c.o.properties.CustomerKey, s.Endpoint); err != nil {
 		return err
 	}
 

@@ -14,7 +14,7 @@ import (
 )
 
 // Groups of flags, in the order in which help shows them.
-var flagGroups = []string{groupWhere, groupTLS, groupSent, groupResume, groupWhen, groupObject, groupAccess, groupETag, groupOutput}
+var flagGroups = []string{groupWhere, groupTLS, groupSent, groupResume, groupWhen, groupObject, groupAccess, groupETag, groupProof, groupOutput}
 
 const (
 	groupWhere  = "Where"
@@ -25,6 +25,7 @@ const (
 	groupObject = "What the object carries"
 	groupAccess = "Who may read it, and what protects it"
 	groupETag   = "Its ETag"
+	groupProof  = "What is compared"
 	groupOutput = "Output"
 )
 

@@ -58,11 +58,12 @@ Exit codes:
     1  failed, no finer code
     2  usage or configuration; nothing was sent
     3  some files are stored, some are not
-    4  the object is not the bytes that were read
+    4  the object is not the bytes that were read; verify: something differs or is missing
     5  temporary (network, 5xx, throttling): run it again, it goes on where it stopped
     6  a condition did not hold, or somebody else wrote the key meanwhile
     7  credentials or permission
     8  not found: the source, the bucket; or a stream that is empty or shorter than it was to be
+    9  verify: nothing proves or refutes it
    10  stored and intact, but its ETag is not its MD5 (--require-md5 only)
    11  the source changed while it was read
    12  another run holds --lock

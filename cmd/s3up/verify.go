@@ -12,6 +12,7 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 	"github.com/urfave/cli/v2"
 
+	"s3up/internal/tree"
 	"s3up/internal/upload"
 	"s3up/internal/verify"
 )
@@ -39,8 +40,8 @@ MD5); and what uploaders wrote into the metadata (md5chksum of rclone, s3cmd-att
 weaker: it tells what was to be stored. The answer says which it was, and --require what is enough.
 ETags under SSE-KMS and SSE-C are no MD5s, and prove nothing.
 
-Each object is match, differs, missing, unverifiable (nothing proves or refutes it) or failed; what a
-listing has and the directory has not is extra. The exit code is 0 if all match; 4 if something
+Each object is match, differs, missing, unverifiable (nothing proves or refutes it) or failed; what
+a listing has and the directory has not is extra. The exit code is 0 if all match; 4 if something
 differs or is missing, whatever else happened; 8 if nothing is there at all; then that of what
 failed; 9 if something is unverifiable.
 `
@@ -75,7 +76,7 @@ func newVerifyOptions(v *values) (verifyOptions, error) {
 		connection:  v.connection(),
 		sums:        v.text("sums", "the name of a file, or - for stdin"),
 		partSize:    v.size("part-size", 1, maxPart),
-		require:     verify.Strength(slices.Index(verify.Strengths(), v.choice("require", verify.Strengths()...))),
+		require:     verify.Strength(max(0, slices.Index(verify.Strengths(), v.choice("require", verify.Strengths()...)))),
 		allow:       v.c.Bool("allow-unverifiable"),
 		exact:       v.c.Bool("exact"),
 		progress:    v.choice("progress", "auto", "bar", "lines", "none"),
@@ -219,7 +220,7 @@ func (p *program) sumChecks(o verifyOptions) ([]*check, error) {
 
 func belowPrefix(prefix, name string) (string, error) {
 	key := prefix + name
-	if why := badKey(key); why != "" {
+	if why := tree.BadKey(key); why != "" {
 		return "", usagef("", "%s", why)
 	}
 	return key, nil

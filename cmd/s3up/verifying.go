@@ -122,21 +122,23 @@ func (c *verifying) run(ctx context.Context, sums []*check) error {
 // folder verifies all files below a folder. What is there, and what is listed, come
 // in the order of keys: neither is held.
 func (c *verifying) folder(ctx context.Context, root string, give func(*check)) error {
-	skipped := 0
 	walk := tree.Walk(ctx, root, c.o.key, tree.Options{Skipped: func(s tree.Skip) {
-		skipped++
 		c.out.talk("note: %s is passed by: it is no regular file", s.Path)
 	}})
-	listing := listObjects(ctx, c.store.Client, c.o.bucket, c.o.key)
-	err := sideBySide(walk, listing, func(f *tree.File, o *verify.Object) bool {
+	var unread string // a folder that could not be read: what is below it is not known
+	err := sideBySide(walk, tree.List(ctx, c.store.Client, c.o.bucket, c.o.key), func(f *tree.File, o *tree.Object) bool {
 		switch {
+		case f != nil && f.Err != nil && strings.HasSuffix(f.Key, "/"):
+			unread = f.Key
+			c.report(&check{source: f.Path, key: f.Key}, nil, f.Err)
+		case f == nil && unread != "" && strings.HasPrefix(o.Key, unread):
 		case o == nil:
 			c.report(&check{source: f.Path, key: f.Key}, &verify.Result{Status: verify.Missing, Size: sizeOf(f)}, f.Err)
 		case f == nil && strings.HasSuffix(o.Key, "/") && o.Size == 0: // stands for a folder
 		case f == nil:
-			c.report(&check{key: o.Key}, &verify.Result{Status: extra, Object: o, Size: -1}, nil)
+			c.report(&check{key: o.Key}, &verify.Result{Status: extra, Object: c.listed(o), Size: -1}, nil)
 		default:
-			give(&check{source: f.Path, key: f.Key, listed: o, err: f.Err})
+			give(&check{source: f.Path, key: f.Key, listed: c.listed(o), err: f.Err})
 		}
 		return ctx.Err() == nil
 	})
@@ -151,6 +153,10 @@ func (c *verifying) folder(ctx context.Context, root string, give func(*check)) 
 		give(&check{source: f.Path, key: f.Key, err: f.Err})
 	}
 	return nil
+}
+
+func (c *verifying) listed(o *tree.Object) *verify.Object {
+	return verify.Listed(c.o.bucket, o.Key, o.ETag, o.Size, o.Modified)
 }
 
 func sizeOf(f *tree.File) int64 {

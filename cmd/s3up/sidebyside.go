@@ -4,13 +4,12 @@ import (
 	"iter"
 
 	"s3up/internal/tree"
-	"s3up/internal/verify"
 )
 
 // sideBySide goes through a walk and a listing, both in the order of keys, and hands
 // out what has the same key together; one of the two is nil where there is none. It
 // ends when give returns false. The error is the listing's.
-func sideBySide(walk iter.Seq[tree.File], listing iter.Seq2[*verify.Object, error], give func(*tree.File, *verify.Object) bool) error {
+func sideBySide(walk iter.Seq[tree.File], listing iter.Seq2[*tree.Object, error], give func(*tree.File, *tree.Object) bool) error {
 	nextFile, stopWalk := iter.Pull(walk)
 	defer stopWalk()
 	nextObject, stopListing := iter.Pull2(listing)
