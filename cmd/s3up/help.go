@@ -15,6 +15,7 @@ Examples:
   s3up cp db.dump s3://backups/db.dump
   pg_dump shop | s3up cp - s3://backups/shop.sql
   s3up cp *.tar.gz s3://releases/v1.4/
+  s3up verify db.dump s3://backups/db.dump
 
 Commands:
 `
