@@ -463,6 +463,9 @@ func (p *program) explainETags(o etagOptions) (int, error) {
 		err = checkKeyIsSafe(o.customerKey, e.store.Endpoint)
 	}
 	how := verify.Options{CustomerKey: customerKeyHeaders(o.customerKey)}
+	if o.partSize > 0 {
+		how.PartSizes = []int64{o.partSize}
+	}
 	for _, t := range targets {
 		var x *verify.Explanation
 		if err == nil {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -178,13 +179,13 @@ func TestTools(t *testing.T) {
 						o.Parts = cut(size, int(p))
 					}
 				})
-				read := 0
-				r, err := v.Verify(t.Context(), file(data), bucket, "k", nil, func(n int64) { read += int(n) })
+				var read atomic.Int64
+				r, err := v.Verify(t.Context(), file(data), bucket, "k", nil, func(n int64) { read.Add(n) })
 				if err != nil {
 					t.Fatal(err)
 				}
-				if r.Status != verify.Match || r.PartSize != p || read != size || r.Told == hidden && r.Parts > 1 {
-					t.Errorf("%s, %d bytes, hidden %v: %s, told %v, read %d", tool.Name, size, hidden, short(r), r.Told, read)
+				if r.Status != verify.Match || r.PartSize != p || read.Load() != int64(size) || r.Told == hidden && r.Parts > 1 {
+					t.Errorf("%s, %d bytes, hidden %v: %s, told %v, read %d", tool.Name, size, hidden, short(r), r.Told, read.Load())
 				}
 			}
 			if size == 0 {
