@@ -125,8 +125,16 @@ func (c *verifying) folder(ctx context.Context, root string, give func(*check)) 
 	walk := tree.Walk(ctx, root, c.o.key, tree.Options{Skipped: func(s tree.Skip) {
 		c.out.talk("note: %s is passed by: it is no regular file", s.Path)
 	}})
+	age := aging{begun: []time.Time{time.Now()}}
+	listed := func(o *tree.Object, at time.Time) *verify.Object {
+		return verify.Listed(c.o.bucket, o.Key, o.ETag, o.Size, o.Modified, at)
+	}
 	var unread string // a folder that could not be read: what is below it is not known
 	err := sideBySide(walk, tree.List(ctx, c.store.Client, c.o.bucket, c.o.key), func(f *tree.File, o *tree.Object) bool {
+		var at time.Time
+		if o != nil {
+			at = age.row()
+		}
 		switch {
 		case f != nil && f.Err != nil && strings.HasSuffix(f.Key, "/"):
 			unread = f.Key
@@ -136,9 +144,9 @@ func (c *verifying) folder(ctx context.Context, root string, give func(*check)) 
 			c.report(&check{source: f.Path, key: f.Key}, &verify.Result{Status: verify.Missing, Size: sizeOf(f)}, f.Err)
 		case f == nil && strings.HasSuffix(o.Key, "/") && o.Size == 0: // stands for a folder
 		case f == nil:
-			c.report(&check{key: o.Key}, &verify.Result{Status: extra, Object: c.listed(o), Size: -1}, nil)
+			c.report(&check{key: o.Key}, &verify.Result{Status: extra, Object: listed(o, at), Size: -1}, nil)
 		default:
-			give(&check{source: f.Path, key: f.Key, listed: c.listed(o), err: f.Err})
+			give(&check{source: f.Path, key: f.Key, listed: listed(o, at), err: f.Err})
 		}
 		return ctx.Err() == nil
 	})
@@ -155,8 +163,22 @@ func (c *verifying) folder(ctx context.Context, root string, give func(*check)) 
 	return nil
 }
 
-func (c *verifying) listed(o *tree.Object) *verify.Object {
-	return verify.Listed(c.o.bucket, o.Key, o.ETag, o.Size, o.Modified)
+// An aging tells how old the rows of a listing are, which come in pages that are
+// fetched one ahead: not younger than when the page before the last began.
+type aging struct {
+	rows  int
+	begun []time.Time // of the last pages
+}
+
+const rowsOfPage = 1000 // at most
+
+// row returns when the next row was fetched at the earliest.
+func (a *aging) row() time.Time {
+	if a.rows%rowsOfPage == 0 {
+		a.begun = append(a.begun[max(0, len(a.begun)-2):], time.Now())
+	}
+	a.rows++
+	return a.begun[0]
 }
 
 func sizeOf(f *tree.File) int64 {

@@ -160,9 +160,9 @@ func (v *Verifier) isEncrypted(bucket string) bool {
 	return v.encrypts[bucket]
 }
 
-// Listed is what a listing tells of an object.
-func Listed(bucket, key, tag string, size int64, modified time.Time) *Object {
-	return &Object{Bucket: bucket, Key: key, ETag: etag.Trim(tag), Size: size, Modified: modified, looked: time.Now()}
+// Listed is what a listing told of an object at some time.
+func Listed(bucket, key, tag string, size int64, modified, at time.Time) *Object {
+	return &Object{Bucket: bucket, Key: key, ETag: etag.Trim(tag), Size: size, Modified: modified, looked: at}
 }
 
 // A comparison is of one object with local bytes.
