@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,6 +11,7 @@ import (
 
 	"s3up/internal/etag"
 	"s3up/internal/s3test"
+	"s3up/internal/verify"
 )
 
 // ran runs the program, and returns its exit code and all that it said.
@@ -96,6 +99,47 @@ func TestLikeIsHelped(t *testing.T) {
 	for _, tool := range etag.Tools() {
 		if tool.Exact && !strings.Contains(etagHelp, tool.Name) {
 			t.Errorf("the help does not name %s", tool.Name)
+		}
+	}
+}
+
+// Names of files, keys, and what stores say of objects, are not printed raw.
+func TestVerifyPrintsNothingHostile(t *testing.T) {
+	dir := t.TempDir()
+	for i, text := range hostile {
+		stdout, stderr := create(t, filepath.Join(dir, "out")), create(t, filepath.Join(dir, "err"))
+		l := &link{program: &program{stdout: stdout}, out: &output{stdout: stdout, stderr: stderr}, facts: facts{bucket: "b"}}
+		c := &verifying{link: l, op: "verify", o: verifyOptions{bucket: "b"}}
+		e := &etagging{link: l}
+		object := &verify.Object{Key: text, ETag: text, VersionID: text}
+		key := text[:min(len(text), 1000)]
+		k := &check{source: text, key: key}
+		for _, json := range []bool{false, true} {
+			c.o.json, e.o.json = json, json
+			for _, status := range []verify.Status{verify.Match, verify.Differs, verify.Missing, verify.Unverifiable, extra} {
+				c.report(k, &verify.Result{Status: status, Object: object, By: verify.Evidence{Kind: verify.BySize, Stored: "1", Local: "2"}}, nil)
+			}
+			c.report(k, nil, &verify.ChangedError{Name: key, How: "x"})
+			c.report(k, nil, errors.New(text))
+			e.reportFile(key, fileETags{etag: "x"}, errors.New(text))
+			e.reportObject("b", key, &verify.Explanation{Object: object}, nil)
+			e.reportObject("b", key, nil, errors.New(text))
+		}
+		for _, f := range []*os.File{stdout, stderr} {
+			said, err := os.ReadFile(f.Name())
+			if err != nil || len(said) == 0 {
+				t.Fatal(err)
+			}
+			for line := range strings.Lines(string(said)) {
+				line = strings.TrimSuffix(line, "\n")
+				if strings.HasPrefix(line, "{") { // it holds names as they are
+					if !isPlain(line) {
+						t.Errorf("no plain JSON: %.300q", line)
+					}
+					continue
+				}
+				checkLine(t, fmt.Sprint("hostile text ", i), line)
+			}
 		}
 	}
 }

@@ -35,8 +35,11 @@ type check struct {
 
 // name is what it is compared with, as messages name it.
 func (c *check) name() string {
-	if c.source == stdinName {
+	switch {
+	case c.source == stdinName:
 		return "stdin"
+	case len(c.source) > tree.MaxKey: // of a file of sums, it may be anything
+		return clip(c.source)
 	}
 	return c.source
 }
