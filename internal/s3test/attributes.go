@@ -99,16 +99,16 @@ func getObjectAttributes(c *call) (*answer, error) {
 		*sum.field(v.sum.algorithm), _, _ = strings.Cut(v.sum.value, "-") // nor does it have a count
 		x.Checksum = &sum
 	}
-	if slices.Contains(wanted, "ObjectParts") && v.parts != nil {
-		x.ObjectParts = v.attributesOfParts(limit, marker)
+	if slices.Contains(wanted, "ObjectParts") && v.parts != nil && !c.q.AttributesListNoParts {
+		x.ObjectParts = v.attributesOfParts(limit, marker, c.q.AttributesListAllParts)
 	}
 	a.header.Set("Last-Modified", v.modified.UTC().Format(http.TimeFormat))
 	return a, nil
 }
 
-func (v *version) attributesOfParts(limit, marker int) *objectPartsXML {
+func (v *version) attributesOfParts(limit, marker int, all bool) *objectPartsXML {
 	x := &objectPartsXML{MaxParts: limit, PartNumberMarker: marker, PartsCount: len(v.parts)}
-	if v.sum.value == "" {
+	if v.sum.value == "" && !all {
 		return x
 	}
 	for i := marker; i < len(v.parts); i++ {

@@ -145,7 +145,10 @@ type Quirks struct {
 	ChunkedStored              bool // aws-chunked framing is stored as data: gofakes3, s3rver
 	ChunkedRefused             bool // aws-chunked is XAmzContentSHA256Mismatch: Ceph 16
 	HeadIgnoresPartNumber      bool // Ceph 16, gofakes3, s3rver
+	HeadTellsPartChecksum      bool // of a part, HEAD tells its checksum rather than the object's: MinIO
 	AttributesRefused          int  // GetObjectAttributes: 501, older gateways; 403, a policy
+	AttributesListAllParts     bool // also those of an object without a checksum: MinIO, rclone serve s3
+	AttributesListNoParts      bool // whatever checksum it has: versitygw
 	TagsOnCreateLost           bool // Ceph 16
 	PutIgnoresConditions       bool // s3rver
 	PutIfMatchUnquoted         bool // a quoted If-Match never matches: Ceph 16
@@ -194,11 +197,11 @@ func StoreNames() []string {
 
 var stores = map[string]Quirks{
 	"aws": {},
-	"minio": {Server: "MinIO", SelfCopyKeepsChecksummed: true, CopyIgnoresDestination: true, ListUploadsExactKey: true,
+	"minio": {Server: "MinIO", HeadTellsPartChecksum: true, AttributesListAllParts: true, SelfCopyKeepsChecksummed: true, CopyIgnoresDestination: true, ListUploadsExactKey: true,
 		AbortTwiceOK: true, CompleteOnce: true, CompleteIgnoresObjectSize: true, StorageClassRefused: true, SSERefused: true, SSEIgnored: true},
-	"minio-old": {Server: "MinIO", SelfCopyKeepsETag: true, CopyIgnoresDestination: true, ListUploadsExactKey: true,
+	"minio-old": {Server: "MinIO", HeadTellsPartChecksum: true, AttributesListAllParts: true, SelfCopyKeepsETag: true, CopyIgnoresDestination: true, ListUploadsExactKey: true,
 		AbortTwiceOK: true, CompleteOnce: true, CompleteIgnoresObjectSize: true, StorageClassRefused: true, SSERefused: true, SSEIgnored: true},
-	"versitygw": {Server: "VERSITYGW", SelfCopyKeepsETag: true, CopyMistakesQuestionMark: true, CopyIgnoresDestination: true, SelfCopyMergesHeaders: true,
+	"versitygw": {Server: "VERSITYGW", AttributesListNoParts: true, SelfCopyKeepsETag: true, CopyMistakesQuestionMark: true, CopyIgnoresDestination: true, SelfCopyMergesHeaders: true,
 		CopyUpdatesInPlace: true, CopyChecksumOfNothing: true, UploadIDMarkerFails: true, InitiatedIsLastPart: true,
 		StorageClassIgnored: true, SSEIgnored: true},
 	"seaweedfs": {Server: "SeaweedFS", CopyKeepsETag: true, CopyETagUnquoted: true, CopyKeepsStorageClass: true,
@@ -209,7 +212,7 @@ var stores = map[string]Quirks{
 		CompleteIgnoresConditions: true, CompleteIgnoresObjectSize: true, CompleteRefusesSubset: true, ChunkedRefused: true,
 		HeadIgnoresPartNumber: true, TagsOnCreateLost: true, SSEIgnored: true, PartChecksumsNotOnComplete: true,
 		PutIfMatchUnquoted: true},
-	"rclone": {PlainETag: true, ListUploadsNever404: true, CopyNoETag: true, CopyIgnoresDestination: true, CompleteIgnoresObjectSize: true,
+	"rclone": {PlainETag: true, AttributesListAllParts: true, ListUploadsNever404: true, CopyNoETag: true, CopyIgnoresDestination: true, CompleteIgnoresObjectSize: true,
 		CompleteRefusesSubset: true, CompleteRefusesGaps: true, BadDigestEndsUpload: true, PartOnce: true,
 		StorageClassIgnored: true, SSEIgnored: true, PartChecksumsNotOnComplete: true},
 	"gofakes3": {PlainETagOnHead: true, ListUploadsNever404: true, CopyIgnoresConditions: true, CopyIgnoresDestination: true, CopyMergesHeaders: true,

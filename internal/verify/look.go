@@ -207,9 +207,7 @@ func (v *Verifier) headParts(ctx context.Context, o *Object) ([]storedPart, erro
 			if err != nil {
 				return err
 			}
-			sums := checksums("", out.ChecksumSHA512, out.ChecksumSHA256, out.ChecksumSHA1, out.ChecksumMD5,
-				out.ChecksumCRC64NVME, out.ChecksumCRC32C, out.ChecksumCRC32)
-			parts[i] = storedPart{aws.ToInt64(out.ContentLength), o.ofPart(sums)}
+			parts[i] = storedPart{aws.ToInt64(out.ContentLength), o.ofPart(out)}
 			return nil
 		})
 	}
@@ -219,11 +217,12 @@ func (v *Verifier) headParts(ctx context.Context, o *Object) ([]storedPart, erro
 	return parts, nil
 }
 
-// ofPart leaves out those checksums of an answer about a part that are the
+// ofPart returns the checksums in an answer about a part, but for those that are the
 // object's all the same.
-func (o *Object) ofPart(sums []Checksum) []Checksum {
+func (o *Object) ofPart(out *s3.HeadObjectOutput) []Checksum {
 	var own []Checksum
-	for _, s := range sums {
+	for _, s := range checksums("", out.ChecksumSHA512, out.ChecksumSHA256, out.ChecksumSHA1, out.ChecksumMD5,
+		out.ChecksumCRC64NVME, out.ChecksumCRC32C, out.ChecksumCRC32) {
 		is := s.Parts == 0
 		for _, c := range o.Checksums {
 			is = is && !bytes.Equal(c.Value, s.Value)

@@ -435,6 +435,13 @@ func (c *comparison) findBad(ctx context.Context, r *Result) error {
 		return err
 	}
 	if !haveSums(parts) {
+		first, err := c.v.headPart(ctx, c.o, 1)
+		if refused(err) || err == nil && len(c.o.ofPart(first)) == 0 {
+			return nil // nor will it tell of the others
+		}
+		if err != nil {
+			return err
+		}
 		if parts, err = c.v.headParts(ctx, c.o); err != nil {
 			return err
 		}

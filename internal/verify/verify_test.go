@@ -416,6 +416,28 @@ func TestDenied(t *testing.T) {
 	}
 }
 
+// Where GetObjectAttributes tells nothing of parts, HEAD may, part by part.
+func TestPartByPart(t *testing.T) {
+	for _, tells := range []bool{true, false} {
+		s := newStore(t)
+		s.SetQuirks(func(q *s3test.Quirks) { q.AttributesRefused, q.HeadTellsPartChecksum = 501, tells })
+		data := random(50_000, 13)
+		for _, kind := range []string{"COMPOSITE", "FULL_OBJECT"} {
+			s.Put(bucket, "k", data, func(o *s3test.Object) {
+				o.Parts, o.ChecksumAlgorithm, o.ChecksumType = cut(len(data), 9000), "CRC32", kind
+			})
+			r, err := verify.New(s.Client(), verify.Options{}).Verify(t.Context(), file(flipped(data, 20_005)), bucket, "k", nil, nil)
+			want := "differs etag-parts MD5 proof parts of 9000"
+			if tells {
+				want += " bad 3 at 18000+9000"
+			}
+			if err != nil || short(r) != want {
+				t.Errorf("%s: got %q, %v, want %q", kind, short(r), err, want)
+			}
+		}
+	}
+}
+
 // Of many parts, the store tells page by page.
 func TestManyParts(t *testing.T) {
 	s := newStore(t)
