@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"s3up/internal/etag"
 	"s3up/internal/s3test"
 	"s3up/internal/verify"
 )
@@ -144,6 +145,61 @@ func TestSuiteOtherClients(t *testing.T) {
 			}
 			if r, err := how.v.Verify(t.Context(), file(flipped(data, tt.size/2)), bucket, fmt.Sprint("k", i), nil, nil); err != nil || r.Status != verify.Differs {
 				t.Errorf("%d bytes in parts of %s, one flipped: %s, %v", tt.size, tt.chunk, short(r), err)
+			}
+		}
+	}
+}
+
+// What the AWS CLI has stored is what the table of tools says, at the edges of its
+// parts, and is found to be the same, whether the store tells the size of the parts
+// or not.
+func TestSuiteAWSCLI(t *testing.T) {
+	if os.Getenv("S3UP_TEST_ENDPOINT") == "" {
+		t.Skip("it is for real stores")
+	}
+	cli, err := exec.LookPath("aws")
+	if err != nil {
+		t.Skip("*** NOT TESTED with the AWS CLI: it is not on PATH ***")
+	}
+	client, endpoint, access, secret, bucket := aStore(t)
+	tool, _ := etag.FindTool("aws")
+	v := verify.New(client, verify.Options{})
+	blind := verify.New(withoutParts{client}, verify.Options{})
+	dir := t.TempDir()
+	sizes := []int{8*mib - 1, 8 * mib, 16*mib + 1}
+	for i, size := range sizes {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprint("f", i)), random(size, byte(40+i)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), cli, "--endpoint-url", endpoint, "s3", "cp", "--recursive", dir, "s3://"+bucket+"/")
+	cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+access, "AWS_SECRET_ACCESS_KEY="+secret, "AWS_REGION=us-east-1",
+		"AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull, "AWS_EC2_METADATA_DISABLED=true")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("aws: %v: %s", err, out)
+	}
+	for i, size := range sizes {
+		data, key := random(size, byte(40+i)), fmt.Sprint("f", i)
+		part := tool.PartSize(int64(size))
+		if os.Getenv("S3UP_TEST_STORE") == "rclone" {
+			part = 0 // its ETags are plain
+		}
+		want := etag.Sum(data).String()
+		if part > 0 {
+			sums, err := etag.SumParts(t.Context(), bytes.NewReader(data), int64(size), part, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want = etag.Composite(sums)
+		}
+		for _, v := range []*verify.Verifier{v, blind} {
+			r, err := v.Verify(t.Context(), file(data), bucket, key, nil, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%d bytes: %s, ETag %s, checksums %v", size, short(r), r.Object.ETag, r.Object.Checksums)
+			if r.Status != verify.Match || r.Object.ETag != want || r.PartSize != part {
+				t.Errorf("%d bytes: %s, ETag %s, want %s", size, short(r), r.Object.ETag, want)
 			}
 		}
 	}
