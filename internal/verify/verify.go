@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -221,18 +222,14 @@ func (c *comparison) run(ctx context.Context) (*Result, error) {
 	if len(first) == 1 && first[0].Equal {
 		return c.judge(first), nil
 	}
-	if c.told && !c.sure && c.local.Stream == nil && c.local.Sums == nil && !anyEqual(all) {
-		// The parts may not be of one size, though the first looks like it.
-		l, ok, err := c.v.surely(ctx, c.o)
-		if err != nil {
+	if c.told && !c.sure && !anyEqual(all) {
+		if all, err = c.makeSure(ctx, all); err != nil {
 			return nil, err
 		}
-		if c.sure = ok; ok && l.key(MD5) != c.cut.key(MD5) {
-			c.cut = l
-			if all, err = c.evidence(ctx); err != nil {
-				return nil, err
-			}
-		}
+	}
+	if len(first) == 1 && first[0].decides() {
+		// No claim outweighs what the store tells.
+		all = slices.DeleteFunc(all, func(e *Evidence) bool { return e.Kind == ByClaim })
 	}
 	if err := c.compare(ctx, all); err != nil {
 		return nil, err
@@ -242,6 +239,33 @@ func (c *comparison) run(ctx context.Context) (*Result, error) {
 		err = c.findBad(ctx, r)
 	}
 	return r, err
+}
+
+// decides says whether evidence of the store was compared that proves or refutes.
+func (e *Evidence) decides() bool { return e.tested && !e.guess && e.Kind != ByClaim }
+
+// makeSure asks how the object was cut in each of its parts: they may not be of one
+// size, though the first looks like it. What then is not known to be made of the
+// parts that were hashed, refutes nothing.
+func (c *comparison) makeSure(ctx context.Context, all []*Evidence) ([]*Evidence, error) {
+	l, ok, err := c.v.surely(ctx, c.o)
+	if err != nil {
+		return nil, err
+	}
+	same := ok && l.key(MD5) == c.cut.key(MD5)
+	if ok && !same && c.local.Stream == nil {
+		c.cut, same = l, true
+		if all, err = c.evidence(ctx); err != nil {
+			return nil, err
+		}
+	}
+	c.sure = same
+	for _, e := range all {
+		if !same && e.parts > 1 {
+			e.guess = true
+		}
+	}
+	return all, nil
 }
 
 func (c *comparison) bySize(local int64) *Result {
@@ -279,7 +303,7 @@ func (c *comparison) evidence(ctx context.Context) ([]*Evidence, error) {
 		if c.cut, c.told, err = c.v.layout(ctx, o); err != nil {
 			return nil, err
 		}
-		c.sure = n == 1 || c.cut.sizes != nil
+		c.sure = n <= 2 || c.cut.sizes != nil // the last of two is what is left
 	}
 	switch o.Kind() {
 	case Plain:

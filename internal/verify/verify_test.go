@@ -236,7 +236,7 @@ func TestUnknownPartSize(t *testing.T) {
 }
 
 // Parts that are not of one size look so by the first alone: 6+5+5 has as many as
-// 6+6+4.
+// 6+6+4. A stream, which is read but once, is not said to differ for that.
 func TestUnequalParts(t *testing.T) {
 	s := newStore(t)
 	data := random(16_000, 4)
@@ -249,6 +249,10 @@ func TestUnequalParts(t *testing.T) {
 		r, err := v.Verify(t.Context(), file(tt.local), bucket, "k", nil, nil)
 		if err != nil || short(r) != tt.want {
 			t.Errorf("got %q, %v, want %q", short(r), err, tt.want)
+		}
+		r, err = v.Verify(t.Context(), stream(tt.local), bucket, "k", nil, nil)
+		if err != nil || r.Status != verify.Unverifiable || r.Reason != verify.UnknownPartSize {
+			t.Errorf("a stream: got %q, %v", short(r), err)
 		}
 	}
 }
