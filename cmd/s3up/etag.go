@@ -385,7 +385,7 @@ func (e *etagging) reportFile(name string, f fileETags, err error) {
 	}
 	e.done++
 	if !e.o.json {
-		line := sumLine(f.etag, name)
+		line := md5sumLine(f.etag, name)
 		if term.IsTerminal(int(e.stdout.Fd())) {
 			line = oneLine(line)
 		}

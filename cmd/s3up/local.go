@@ -129,17 +129,17 @@ type readingOf struct {
 // local has the first read wait for its turn.
 func (r *readingOf) local(l verify.Local) verify.Local {
 	if l.File != nil {
-		l.File = waiting{l.File, r}
+		l.File = turnReader{l.File, r}
 	}
 	return l
 }
 
-type waiting struct {
+type turnReader struct {
 	io.ReaderAt
 	r *readingOf
 }
 
-func (w waiting) ReadAt(p []byte, offset int64) (int, error) {
+func (w turnReader) ReadAt(p []byte, offset int64) (int, error) {
 	w.r.begin()
 	if err := w.r.ctx.Err(); err != nil {
 		return 0, context.Cause(w.r.ctx)

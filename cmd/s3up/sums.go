@@ -83,15 +83,15 @@ func parseSum(line string) (sum, bool) {
 // bsdName is S3's name for an algorithm; OpenSSL has SHA2-256 for SHA256.
 func bsdName(name string) string { return strings.Replace(name, "SHA2-", "SHA", 1) }
 
-// sumLine is a digest and a name as md5sum prints them.
-func sumLine(digest, name string) string {
+// md5sumLine is a digest and a name as md5sum prints them.
+func md5sumLine(digest, name string) string {
 	if strings.ContainsAny(name, "\\\n\r") {
 		return `\` + digest + "  " + strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`).Replace(name)
 	}
 	return digest + "  " + name
 }
 
-// unescape is the reverse of what sumLine does to a name.
+// unescape is the reverse of what md5sumLine does to a name.
 func unescape(name string) (string, bool) {
 	var b strings.Builder
 	for i := 0; i < len(name); i++ {

@@ -74,11 +74,11 @@ func TestReadSums(t *testing.T) {
 func TestSumLine(t *testing.T) {
 	const m = "d41d8cd98f00b204e9800998ecf8427e"
 	for _, name := range []string{"f", " f", "*f", "a\nb", `a\b`, "a\rb", `\`, "(f) = x"} {
-		if s, ok := parseSum(sumLine(m, name)); !ok || s.name != name {
+		if s, ok := parseSum(md5sumLine(m, name)); !ok || s.name != name {
 			t.Errorf("%q is read as %q, %v", name, s.name, ok)
 		}
 	}
-	if got, want := sumLine(m, "a\nb"), `\`+m+`  a\nb`; got != want {
+	if got, want := md5sumLine(m, "a\nb"), `\`+m+`  a\nb`; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
