@@ -71,7 +71,7 @@ func TestReadSums(t *testing.T) {
 }
 
 // What is printed is read again.
-func TestSumLine(t *testing.T) {
+func TestMD5sumLine(t *testing.T) {
 	const m = "d41d8cd98f00b204e9800998ecf8427e"
 	for _, name := range []string{"f", " f", "*f", "a\nb", `a\b`, "a\rb", `\`, "(f) = x"} {
 		if s, ok := parseSum(md5sumLine(m, name)); !ok || s.name != name {
