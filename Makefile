@@ -74,7 +74,7 @@ integration: $(STORES:%=$(BIN)/%)
 		if [ ! -x $(BIN)/$$store ]; then echo "*** NOT TESTED against $$store: it is not built ***" >&2; continue; fi; \
 		echo "--- $$store"; \
 		$(GO) run ./internal/s3test/cmd/withstore -bin $(BIN) $$store \
-			$(GO) test -count 1 -vet off -timeout 30m -run 'TestSuite|TestScripts|TestPassesUnchanged' ./internal/upload ./cmd/s3up ./internal/s3test/faultproxy; \
+			$(GO) test -count 1 -vet off -timeout 30m -run 'TestSuite|TestScripts|TestPassesUnchanged' ./internal/upload ./internal/verify ./cmd/s3up ./internal/s3test/faultproxy; \
 	done
 
 # Random faults, kills, outages and writers at once, for DURATION against each

@@ -78,8 +78,9 @@ var permissions = map[string]string{
 
 	"GetObjectLockConfiguration": "s3:GetBucketObjectLockConfiguration",
 
-	"ListObjectsV2": "s3:ListBucket",
-	"DeleteObjects": "s3:DeleteObject",
+	"ListObjectsV2":       "s3:ListBucket",
+	"DeleteObjects":       "s3:DeleteObject",
+	"GetObjectAttributes": "s3:GetObjectAttributes",
 }
 
 // aboutAnswer knows what a store said.

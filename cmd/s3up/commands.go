@@ -27,6 +27,8 @@ func commands() []command {
 		{names: []string{"sync"}, short: "make a prefix what a folder is", help: syncHelp, flags: syncFlags(), run: runSync},
 		{names: []string{"normalize"}, short: "give objects that are there their MD5 as ETag", help: normalizeHelp, flags: normalizeFlags(), run: runNormalize},
 		{names: []string{"uploads"}, short: "list unfinished uploads, and abort them", help: uploadsHelp, flags: uploadsFlags(), run: runUploads},
+		{names: []string{"verify"}, short: "tell whether what is stored is what is here", help: verifyHelp, flags: verifyFlags(), run: runVerify},
+		{names: []string{"etag"}, short: "tell ETags before an upload, and explain those that are there", help: etagHelp, flags: etagFlags(), run: runETag},
 	}
 }
 

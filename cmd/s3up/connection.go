@@ -11,6 +11,7 @@ import (
 
 	"s3up/internal/store"
 	"s3up/internal/upload"
+	"s3up/internal/verify"
 )
 
 // connection is what the flags that all commands have say: where the store is,
@@ -147,7 +148,7 @@ func (p *program) newLink(o connection) *link {
 // when the store says that it gets too many.
 func (l *link) open(ctx context.Context, bucket string, throttled func()) error {
 	cfg := l.how.store
-	cfg.Attempts, cfg.Retry, cfg.Again = upload.Attempts, upload.Retry, upload.Again
+	cfg.Attempts, cfg.Retry, cfg.Again = attempts, upload.Retry, upload.Again
 	cfg.OnThrottle = throttled
 	cfg.OnSkew = func(ahead time.Duration) { l.note(clockNote(ahead)) }
 	cfg.OnRegion = func(bucket, region string) { l.note(regionNote(bucket, region, l.facts.region)) }
@@ -164,6 +165,9 @@ func (l *link) open(ctx context.Context, bucket string, throttled func()) error 
 	l.facts.bucket, l.facts.region, l.store = bucket, s.Region, s
 	return s.CheckBucket(ctx, bucket)
 }
+
+// attempts tells how often a call may be tried at most, if whoever makes it says so.
+func attempts(ctx context.Context) int { return max(upload.Attempts(ctx), verify.Attempts(ctx)) }
 
 // note tells what concerns the run and no single object.
 func (l *link) note(note string) {

@@ -246,7 +246,7 @@ func (o *cpOptions) optionsFor(s *store.Store) upload.Options {
 
 // suits refuses what makes no sense at a store.
 func (o *cpOptions) suits(s *store.Store) error {
-	if err := o.checkKeyIsSafe(s.Endpoint); err != nil {
+	if err := checkKeyIsSafe(o.properties.CustomerKey, s.Endpoint); err != nil {
 		return err
 	}
 	if !s.AWS {

@@ -27,6 +27,7 @@ const (
 	exitConflict      = 6
 	exitAccess        = 7
 	exitNotFound      = 8
+	exitUnverifiable  = 9
 	exitNotMD5        = 10
 	exitSourceChanged = 11
 	exitLocked        = 12
@@ -42,6 +43,7 @@ var codeNames = map[int]string{
 	exitConflict:      "conflict",
 	exitAccess:        "access",
 	exitNotFound:      "not-found",
+	exitUnverifiable:  "unverifiable",
 	exitNotMD5:        "not-md5",
 	exitSourceChanged: "source-changed",
 	exitLocked:        "locked",
@@ -111,7 +113,7 @@ func explain(err error, f facts) problem {
 
 // inWords asks who may know an error, in turn.
 func inWords(err error, f facts) problem {
-	for _, know := range []func(error, facts) (problem, bool){aboutRun, aboutSetup, aboutConnection, aboutAnswer, aboutTree, aboutSource} {
+	for _, know := range []func(error, facts) (problem, bool){aboutRun, aboutSetup, aboutConnection, aboutVerify, aboutAnswer, aboutTree, aboutSource} {
 		if p, ok := know(err, f); ok {
 			return p
 		}

@@ -14,7 +14,7 @@ import (
 )
 
 // Groups of flags, in the order in which help shows them.
-var flagGroups = []string{groupFiles, groupWhich, groupDo, groupWhere, groupTLS, groupSent, groupResume, groupWhen, groupObject, groupAccess, groupETag, groupOutput}
+var flagGroups = []string{groupFiles, groupWhich, groupDo, groupProof, groupWhere, groupTLS, groupSent, groupResume, groupWhen, groupObject, groupAccess, groupETag, groupOutput}
 
 const (
 	groupFiles  = "Which files, and in what order"
@@ -28,6 +28,7 @@ const (
 	groupETag   = "Its ETag"
 	groupWhich  = "Which"
 	groupDo     = "What is done with them"
+	groupProof  = "What is compared"
 	groupOutput = "Output"
 )
 

@@ -15,6 +15,7 @@ Examples:
   s3up cp db.dump s3://backups/db.dump
   pg_dump shop | s3up cp - s3://backups/shop.sql
   s3up sync --delete dist s3://site/
+  s3up verify db.dump s3://backups/db.dump
 
 Commands:
 `
@@ -91,11 +92,12 @@ Exit codes:
     1  failed, no finer code
     2  usage or configuration; nothing was stored
     3  some files are stored, some are not
-    4  the object is not the bytes that were read
+    4  the object is not the bytes that were read; verify: something differs or is missing
     5  temporary (network, 5xx, throttling): run it again, it goes on where it stopped
     6  a condition did not hold, or somebody else wrote the key meanwhile; too much to delete
     7  credentials or permission
     8  not found: the source, the bucket, any file; or a stream that is empty or too short
+    9  verify: nothing proves or refutes it
    10  stored and intact, but its ETag is not its MD5 (--require-md5; normalize: the store keeps it)
    11  the source changed while it was read
    12  another run holds --lock

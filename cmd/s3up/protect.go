@@ -21,7 +21,7 @@ import (
 )
 
 func accessFlags() []cli.Flag {
-	return []cli.Flag{
+	return append([]cli.Flag{
 		listFlag(groupAccess, "tagging", "KEY=VALUE", "a tag, up to 10; repeatable"),
 		textFlag(groupAccess, "acl", "NAME", "such as bucket-owner-full-control; most buckets take no other, and\nnone is sent unless asked for"),
 		listFlag(groupAccess, "grant", "GRANT", "PERMISSION=TYPE=GRANTEE: read, readacl, writeacl or full to an id,\nuri or emailaddress, such as read=id=CANONICAL-ID; repeatable"),
@@ -29,11 +29,17 @@ func accessFlags() []cli.Flag {
 		textFlag(groupAccess, "sse-kms-key-id", "KEY", "its ARN, id or alias; else Amazon's own key for S3"),
 		textFlag(groupAccess, "sse-kms-encryption-context", "JSON", "such as '{\"app\":\"shop\"}'"),
 		toggleFlag(groupAccess, "bucket-key", "a key of the bucket's spares calls to KMS (aws:kms)"),
-		textFlag(groupAccess, "sse-c-key-file", "FILE", "of a key of your own (SSE-C): 32 bytes, or those in base64 or hex"),
-		textFlag(groupAccess, "sse-c-key-env", "NAME", "of a variable that holds it, in base64 or hex"),
 		textFlag(groupAccess, "object-lock-mode", "MODE", "GOVERNANCE or COMPLIANCE, with the next; a locked object is not\ncopied, unless --normalize self insists"),
 		textFlag(groupAccess, "object-lock-retain-until", "TIME", "until when nobody deletes it, such as 2027-01-31T12:00:00Z"),
 		toggleFlag(groupAccess, "legal-hold", "nobody deletes it until that is taken off"),
+	}, customerKeyFlags()...)
+}
+
+// customerKeyFlags are for objects that are encrypted with a key of one's own.
+func customerKeyFlags() []cli.Flag {
+	return []cli.Flag{
+		textFlag(groupAccess, "sse-c-key-file", "FILE", "of a key of your own (SSE-C): 32 bytes, or those in base64 or hex"),
+		textFlag(groupAccess, "sse-c-key-env", "NAME", "of a variable that holds it, in base64 or hex"),
 	}
 }
 
@@ -246,8 +252,8 @@ func classHint(class types.StorageClass) string {
 
 // checkKeyIsSafe keeps a key of one's own from being sent in the clear: Amazon
 // refuses that too, but only when it has seen the key.
-func (o *cpOptions) checkKeyIsSafe(endpoint string) error {
-	if o.properties.CustomerKey == nil || !strings.HasPrefix(strings.ToLower(endpoint), "http://") {
+func checkKeyIsSafe(key []byte, endpoint string) error {
+	if key == nil || !strings.HasPrefix(strings.ToLower(endpoint), "http://") {
 		return nil
 	}
 	return usagef("use an endpoint with https://", "a key of your own (SSE-C) is not sent over plain http")

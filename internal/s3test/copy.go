@@ -154,7 +154,7 @@ func copyObject(c *call) (*answer, error) {
 		v.whole = &sum
 	}
 	if keep || !known {
-		v.etag, v.parts, v.sum = from.etag, from.parts, from.sum
+		v.etag, v.parts, v.partSums, v.sum = from.etag, from.parts, from.partSums, from.sum
 	} else {
 		v.etag = c.etagFor(sum, p.enc)
 	}

@@ -145,7 +145,8 @@ func (s *Server) Objects(bucket string) []string {
 // Put stores an object as if a client had, and returns it. change sets its
 // headers, metadata, class, tags, ACL and encryption beforehand; one that sets Parts
 // makes a multipart object of parts of those sizes. An ETag that change sets
-// stays. Put panics if the bucket does not exist.
+// stays. A ChecksumAlgorithm gives it that checksum, of its parts if there are
+// some and ChecksumType is COMPOSITE. Put panics if the bucket does not exist.
 func (s *Server) Put(bucket, key string, body []byte, change ...func(*Object)) Object {
 	o := Object{ContentType: "binary/octet-stream", StorageClass: "STANDARD", SSE: "AES256", LastModified: s.o.Now(),
 		Metadata: map[string]string{}, Tags: map[string]string{}}
@@ -184,6 +185,16 @@ func (s *Server) Put(bucket, key string, body []byte, change ...func(*Object)) O
 		rest = rest[size:]
 		v.body = append(v.body, seg)
 		parts = append(parts, &part{seg: seg, etag: hex.EncodeToString(seg.md5[:])})
+	}
+	if algorithm := strings.ToLower(o.ChecksumAlgorithm); algorithm != "" {
+		for _, p := range parts {
+			p.sum = wholeChecksum(blob{p.seg}, algorithm)
+			v.partSums = append(v.partSums, p.sum)
+		}
+		v.sum = wholeChecksum(v.body, algorithm)
+		if parts != nil && o.ChecksumType == "COMPOSITE" {
+			v.sum = compositeChecksum(parts, algorithm)
+		}
 	}
 	switch {
 	case v.etag != "":

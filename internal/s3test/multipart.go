@@ -258,6 +258,7 @@ func completeMultipartUpload(c *call) (*answer, error) {
 	for _, p := range parts {
 		v.body = append(v.body, p.seg)
 		v.parts = append(v.parts, p.seg.size)
+		v.partSums = append(v.partSums, p.sum)
 	}
 	composite := compositeETag(parts)
 	v.etag = composite

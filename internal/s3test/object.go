@@ -361,6 +361,10 @@ func getObject(c *call) (*answer, error) {
 			off += s
 		}
 		n = parts[c.part-1]
+		if h.Get("x-amz-checksum-type") != "" && c.q.HeadTellsPartChecksum && c.part <= len(v.partSums) {
+			v.partSums[c.part-1].answer(h)
+			h.Del("x-amz-checksum-type")
+		}
 		a.status = http.StatusPartialContent
 	case c.h.Get("Range") != "":
 		var whole bool

@@ -153,6 +153,10 @@ type Quirks struct {
 	ChunkedStored              bool // aws-chunked framing is stored as data: gofakes3, s3rver
 	ChunkedRefused             bool // aws-chunked is XAmzContentSHA256Mismatch: Ceph 16
 	HeadIgnoresPartNumber      bool // Ceph 16, gofakes3, s3rver
+	HeadTellsPartChecksum      bool // of a part, HEAD tells its checksum rather than the object's: MinIO
+	AttributesRefused          int  // GetObjectAttributes: 501, older gateways; 403, a policy
+	AttributesListAllParts     bool // also those of an object without a checksum: MinIO, rclone serve s3
+	AttributesListNoParts      bool // whatever checksum it has: versitygw
 	TagsOnCreateLost           bool // Ceph 16
 	MetadataEncoded            bool // metadata that is not ASCII is read as RFC 2047 has it: Amazon, MinIO
 	PutIgnoresConditions       bool // s3rver
@@ -204,11 +208,11 @@ func StoreNames() []string {
 
 var stores = map[string]Quirks{
 	"aws": {},
-	"minio": {Server: "MinIO", SelfCopyKeepsChecksummed: true, CopyIgnoresDestination: true, ListUploadsExactKey: true,
+	"minio": {Server: "MinIO", HeadTellsPartChecksum: true, AttributesListAllParts: true, SelfCopyKeepsChecksummed: true, CopyIgnoresDestination: true, ListUploadsExactKey: true,
 		AbortTwiceOK: true, CompleteOnce: true, CompleteIgnoresObjectSize: true, StorageClassRefused: true, AccessIgnored: true, SSERefused: true, SSEIgnored: true},
-	"minio-old": {Server: "MinIO", SelfCopyKeepsETag: true, CopyIgnoresDestination: true, ListUploadsExactKey: true,
+	"minio-old": {Server: "MinIO", HeadTellsPartChecksum: true, AttributesListAllParts: true, SelfCopyKeepsETag: true, CopyIgnoresDestination: true, ListUploadsExactKey: true,
 		AbortTwiceOK: true, CompleteOnce: true, CompleteIgnoresObjectSize: true, StorageClassRefused: true, AccessIgnored: true, SSERefused: true, SSEIgnored: true},
-	"versitygw": {Server: "VERSITYGW", SelfCopyKeepsETag: true, CopyMistakesQuestionMark: true, CopyIgnoresDestination: true, SelfCopyMergesHeaders: true,
+	"versitygw": {Server: "VERSITYGW", AttributesListNoParts: true, SelfCopyKeepsETag: true, CopyMistakesQuestionMark: true, CopyIgnoresDestination: true, SelfCopyMergesHeaders: true,
 		CopyUpdatesInPlace: true, CopyChecksumOfNothing: true, UploadIDMarkerFails: true, InitiatedIsLastPart: true,
 		StorageClassIgnored: true, PutKeepsProperties: true, AccessIgnored: true, SSEIgnored: true},
 	"seaweedfs": {Server: "SeaweedFS", CopyKeepsETag: true, CopyETagUnquoted: true, CopyKeepsStorageClass: true,
@@ -219,7 +223,7 @@ var stores = map[string]Quirks{
 		CompleteIgnoresConditions: true, CompleteIgnoresObjectSize: true, CompleteRefusesSubset: true, ChunkedRefused: true,
 		HeadIgnoresPartNumber: true, TagsOnCreateLost: true, SSEIgnored: true, PartChecksumsNotOnComplete: true,
 		PutIfMatchUnquoted: true},
-	"rclone": {PlainETag: true, ListUploadsNever404: true, CopyNoETag: true, CopyIgnoresDestination: true, CompleteIgnoresObjectSize: true,
+	"rclone": {PlainETag: true, AttributesListAllParts: true, ListUploadsNever404: true, CopyNoETag: true, CopyIgnoresDestination: true, CompleteIgnoresObjectSize: true,
 		CompleteRefusesSubset: true, CompleteRefusesGaps: true, BadDigestEndsUpload: true, PartOnce: true,
 		StorageClassIgnored: true, AccessIgnored: true, SSEIgnored: true, PartChecksumsNotOnComplete: true},
 	"gofakes3": {PlainETagOnHead: true, ListUploadsNever404: true, CopyIgnoresConditions: true, CopyIgnoresDestination: true, CopyMergesHeaders: true,

@@ -301,6 +301,19 @@ var quirkTests = map[string]struct {
 		out := must(w.head("k", func(in *s3.HeadObjectInput) { in.PartNumber = aws.Int32(1) }))(w.t)
 		return fmt.Sprint(*out.ContentLength, " ", aws.ToInt32(out.PartsCount))
 	}, "5 3", "12 0"},
+	"attributes-refused": {"501", func(w *world) string {
+		w.upload("k", p1, p2, p3)
+		_, err := w.Client().GetObjectAttributes(w.t.Context(), &s3.GetObjectAttributesInput{Bucket: bucket, Key: aws.String("k"),
+			ObjectAttributes: []types.ObjectAttributes{types.ObjectAttributesEtag}})
+		return code(err)
+	}, "ok", "NotImplemented"},
+	"attributes-list-all-parts": {"", func(w *world) string { return attributesOfParts(w, "") }, "0 of 2", "2 of 2"},
+	"attributes-list-no-parts":  {"", func(w *world) string { return attributesOfParts(w, "CRC32") }, "2 of 2", "none"},
+	"head-tells-part-checksum": {"", func(w *world) string {
+		attributesOfParts(w, "CRC32")
+		out := must(w.head("k", func(in *s3.HeadObjectInput) { in.PartNumber, in.ChecksumMode = aws.Int32(2), types.ChecksumModeEnabled }))(w.t)
+		return fmt.Sprint(strings.HasSuffix(aws.ToString(out.ChecksumCRC32), "-2"), " ", out.ChecksumType)
+	}, "true COMPOSITE", "false "},
 	"tags-on-create-lost": {"", func(w *world) string {
 		id := w.create("k", func(in *s3.CreateMultipartUploadInput) { in.Tagging = aws.String("a=1") })
 		must(w.complete("k", id, w.parts("k", id, p1)))(w.t)
@@ -404,6 +417,20 @@ func putAndCreateChecksummed(w *world) string {
 		return code(put) + " " + code(err)
 	}
 	return code(put) + " " + string(out.ChecksumAlgorithm)
+}
+
+// attributesOfParts makes an object of two parts, and tells how many of them are
+// listed.
+func attributesOfParts(w *world, algorithm string) string {
+	w.Put("b", "k", []byte(p1+p2), func(o *s3test.Object) {
+		o.Parts, o.ChecksumAlgorithm, o.ChecksumType = []int64{5, 5}, algorithm, "COMPOSITE"
+	})
+	out := must(w.Client().GetObjectAttributes(w.t.Context(), &s3.GetObjectAttributesInput{Bucket: bucket, Key: aws.String("k"),
+		ObjectAttributes: []types.ObjectAttributes{types.ObjectAttributesObjectParts}}))(w.t)
+	if out.ObjectParts == nil {
+		return "none"
+	}
+	return fmt.Sprint(len(out.ObjectParts.Parts), " of ", aws.ToInt32(out.ObjectParts.TotalPartsCount))
 }
 
 func selfCopyCode(w *world) string {

@@ -241,6 +241,7 @@ var operations = map[string]operation{
 	"GetObject":                  {getObject, "s3:GetObject"},
 	"HeadObject":                 {getObject, "s3:GetObject"},
 	"DeleteObject":               {deleteObject, "s3:DeleteObject"},
+	"GetObjectAttributes":        {getObjectAttributes, "s3:GetObjectAttributes"},
 	"GetObjectTagging":           {getObjectTagging, "s3:GetObjectTagging"},
 	"GetObjectAcl":               {getObjectACL, "s3:GetObjectAcl"},
 	"GetObjectRetention":         {getObjectRetention, "s3:GetObjectRetention"},
@@ -359,7 +360,7 @@ func (c *call) opName() string {
 	default:
 		switch method {
 		case "GET":
-			return first("uploadId", "ListParts", "tagging", "GetObjectTagging", "attributes", "", "acl", "GetObjectAcl",
+			return first("uploadId", "ListParts", "tagging", "GetObjectTagging", "attributes", "GetObjectAttributes", "acl", "GetObjectAcl",
 				"retention", "GetObjectRetention", "legal-hold", "GetObjectLegalHold", "", "GetObject")
 		case "HEAD":
 			return "HeadObject"

@@ -234,6 +234,7 @@ type version struct {
 	whole    *[16]byte // the body's MD5, where it is known already
 	etag     string    // without quotes
 	parts    []int64   // sizes; nil for an object made by one request
+	partSums []checksum
 	sum      checksum
 	modified time.Time
 }

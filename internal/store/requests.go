@@ -85,13 +85,14 @@ func sumDeletions(stack *middleware.Stack) error {
 	return smithyhttp.AddContentChecksumMiddleware(stack)
 }
 
-// roots are the elements that listings are in, and lists of what was deleted. What has none, or another one, is
+// roots are the elements that listings, and the like, are in. What has none, or another one, is
 // the answer of something else than the store; the SDK takes it for an empty list.
 var roots = map[string]string{
 	"DeleteObjects":        "DeleteResult",
 	"ListMultipartUploads": "ListMultipartUploadsResult",
 	"ListObjectsV2":        "ListBucketResult",
 	"ListParts":            "ListPartsResult",
+	"GetObjectAttributes":  "GetObjectAttributesResponse",
 }
 
 // checkListings has a listing that is none fail as one that was cut does.

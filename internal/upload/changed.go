@@ -136,32 +136,13 @@ func (t *transfer) partSizes(ctx context.Context, out *s3.HeadObjectOutput, n in
 const maxGuesses = 15
 
 // usualParts returns the part sizes that cut the file into n parts and are in use:
-// this run's, doubled and halved, and whole MiB, of which many are left out where
-// there are many.
+// this run's, doubled and halved, and those of other programs.
 func (t *transfer) usualParts(n int) []int64 {
-	size := t.src.size
-	sizes := make(map[int64]bool)
-	add := func(part int64) {
-		if part > 0 && len(sizes) < maxGuesses && (cut{size, part}).parts() == n {
-			sizes[part] = true
-		}
-	}
-	if n == 1 {
-		add(size)
-		return slices.Collect(maps.Keys(sizes))
-	}
+	var own []int64
 	for shift := range 4 {
-		add(t.o.PartSize << shift)
-		add(t.o.PartSize >> shift)
+		own = append(own, t.o.PartSize<<shift, t.o.PartSize>>shift)
 	}
-	for _, mib := range []int64{5, 8, 16, 64, 10, 32, 128, 256, 512, 1024, 100, 50, 25, 20, 15} {
-		add(mib * MiB)
-	}
-	least := (size + int64(n) - 1) / int64(n)
-	for part := (least + MiB - 1) / MiB * MiB; len(sizes) < maxGuesses && (cut{size, part}).parts() == n; part += MiB {
-		add(part)
-	}
-	return slices.Sorted(maps.Keys(sizes))
+	return etag.PartSizes(t.src.size, n, maxGuesses, own...)
 }
 
 // findParts hashes the file in parts of all these sizes at once, and finds the
