@@ -10,7 +10,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"s3up": main})
+	testscript.Main(m, map[string]func(){"s3up": main, "measured": measured})
 }
 
 // TestScripts runs the stories in testdata/script, each against an s3test server

@@ -40,8 +40,6 @@ type stand struct {
 	ahead  atomic.Int64 // of the server's clock, as a time.Duration
 	holds  map[string]*hold
 	procs  map[string]*process
-
-	finished *os.ProcessState // of the last program that was waited for
 }
 
 // A hold keeps a request waiting.
@@ -114,6 +112,7 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 	env.Setenv("TERM", "xterm")
 	env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, ".cache"))
+	env.Setenv(peakFile, filepath.Join(env.WorkDir, ".peak"))
 	env.Setenv("BUCKET", st.bucket)
 	env.Setenv("NL", "\n")
 	env.Setenv("GORACE", "atexit_sleep_ms=0") // else each run under -race lasts a second longer
