@@ -24,6 +24,10 @@ func TestScripts(t *testing.T) {
 		Setup:               setUp,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		Condition: func(name string) (bool, error) { // the name of a real store
+			real := realStore()
+			return real != nil && real.name == name, nil
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"composite":   cmdComposite,
 			"exits":       cmdExits,
