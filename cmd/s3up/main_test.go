@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,6 +26,9 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Condition: func(name string) (bool, error) { // the name of a real store
+			if expectations[name] == nil {
+				return false, fmt.Errorf("no such store")
+			}
 			real := realStore()
 			return real != nil && real.name == name, nil
 		},
