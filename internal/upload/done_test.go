@@ -205,3 +205,34 @@ func TestIfMatchAfterLoss(t *testing.T) {
 		}
 	}
 }
+
+// A run under a condition that finds all done clears what the one that did it could
+// not: it was killed before its last request.
+func TestDoneAndNotCleared(t *testing.T) {
+	data := random(3*KiB+5, "done")
+	for name, condition := range map[string]func(*run){
+		"--if-changed": ifChanged, "--if-match": ifMatch("another"), "--no-clobber": func(r *run) { r.NoClobber = true },
+	} {
+		for how, change := range map[string]func(*run){
+			"staged": normalize(upload.NormalizeStaged), "published": func(r *run) { r.Publish = upload.PublishStaged },
+		} {
+			st := newStand(t, s3test.Options{Quirks: s3test.Quirks{SelfCopyKeepsETag: true}})
+			st.Fault(s3test.Fault{Op: "DeleteObject", After: 1, Times: -1, Do: s3test.Status, Status: 403, Code: "AccessDenied"})
+			if r := st.upload(t, file(t, data), "k", change); r.Err != nil || len(st.Objects(st.bucket)) != 2 {
+				t.Fatalf("%s, %s: %v, objects %q", name, how, r.Err, st.Objects(st.bucket))
+			}
+			st.ClearFaults()
+			changes := []func(*run){condition, change, staleAfter(0)}
+			if how == "published" {
+				changes = append(changes, func(r *run) { r.CopyConditions = true })
+			}
+			r := st.upload(t, file(t, data), "k", changes...)
+			if r.Err != nil || r.Status != upload.Unchanged && r.Status != upload.Skipped {
+				t.Errorf("%s, %s: %s, %v", name, how, r.Status, r.Err)
+			}
+			if keys := st.Objects(st.bucket); len(keys) != 1 {
+				t.Errorf("%s, %s: objects %q", name, how, keys)
+			}
+		}
+	}
+}

@@ -118,7 +118,8 @@ func (t *transfer) clearStaged(ctx context.Context) {
 		now := serverTime(out.ResultMetadata)
 		for _, o := range out.Contents {
 			key := aws.ToString(o.Key)
-			if !strings.HasPrefix(key, prefix) || now.Sub(aws.ToTime(o.LastModified)) < t.o.StaleAfter {
+			alive := t.o.StaleAfter > 0 && now.Sub(aws.ToTime(o.LastModified)) < t.o.StaleAfter // Date has no fractions
+			if alive || !strings.HasPrefix(key, prefix) {
 				continue
 			}
 			if looks++; looks > t.o.Limits.Looks {
