@@ -98,7 +98,7 @@ func (p *program) cp(o cpOptions) (int, error) {
 		return c.finish(context.Background()), nil
 	}
 	defer unlock()
-	if c.records, err = openRecords(o.report, o.sums); err != nil {
+	if c.records, err = o.openRecords(tasks); err != nil {
 		return 0, err
 	}
 	if len(wrong) > 0 {
@@ -194,7 +194,7 @@ func (c *copying) send(ctx context.Context, tasks iter.Seq[*task]) error {
 	var last waiting
 	c.round(ctx, func(yield func(*task) bool) {
 		for t := range tasks {
-			if t.err == nil && c.o.last.Match(t.rel) {
+			if t.err == nil && t.existing == nil && c.o.last.Match(t.rel) {
 				if t.err = last.add(t); t.err == nil {
 					continue
 				}

@@ -128,7 +128,7 @@ func (c *copying) files(ctx context.Context, tasks []*task) iter.Seq[*task] {
 		}
 		var before tree.File
 		for f := range tree.Merge(walks...) {
-			if !c.o.shard.Has(f.Key) {
+			if f.Err == nil && !c.o.shard.Has(f.Key) {
 				c.elsewhere++
 				continue
 			}

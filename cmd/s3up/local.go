@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 
+	"s3up/internal/upload"
 	"s3up/internal/verify"
 )
 
@@ -49,7 +50,7 @@ func openLocal(ctx context.Context, path string, stdin *os.File) (*localFile, er
 		}
 		named, err := os.Stat(path)
 		switch {
-		case now.Size() != info.Size(), !now.ModTime().Equal(info.ModTime()):
+		case now.Size() != info.Size(), !now.ModTime().Equal(info.ModTime()), !upload.ChangeTime(now).Equal(upload.ChangeTime(info)):
 			return &verify.ChangedError{Name: path, How: "somebody wrote to it"}
 		case err != nil, !os.SameFile(named, now):
 			return &verify.ChangedError{Name: path, How: "another file has its name now"}

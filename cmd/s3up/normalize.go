@@ -264,9 +264,9 @@ func (n *normalizing) foreseen(r *upload.Result) []string {
 
 // copiesOf is how many copies an object takes, and requests how many requests.
 func (o *normalizeOptions) copiesOf() (copies int64, requests int) {
-	copies, requests = 1, 3
+	copies, requests = 1, 4
 	if o.how == upload.NormalizeStaged {
-		copies, requests = 2, 9
+		copies, requests = 2, 10
 	}
 	if !o.ignoreACL {
 		requests++

@@ -2,8 +2,10 @@ package main
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -41,8 +43,16 @@ type record struct {
 // partialSums is the name of --sums while it is not complete.
 func partialSums(name string) string { return name + ".partial" }
 
-// openRecords makes the files. The error is one of usage.
-func openRecords(report, sums string) (r records, err error) {
+// openRecords makes the files, in the place of those of earlier runs and of nothing
+// else. The error is one of usage.
+func (o *cpOptions) openRecords(tasks []*task) (r records, err error) {
+	report, sums := o.report, o.sums
+	if err := o.mayReplace("--report", report, tasks, isReport); err != nil {
+		return r, err
+	}
+	if err := o.mayReplace("--sums", sums, tasks, isSums); err != nil {
+		return r, err
+	}
 	if report != "" {
 		if r.report, err = openRecord("--report", report, report); err != nil {
 			return r, err
@@ -58,6 +68,40 @@ func openRecords(report, sums string) (r records, err error) {
 	}
 	return r, nil
 }
+
+// mayReplace refuses a file that is to be uploaded, or is none that s3up has written.
+func (o *cpOptions) mayReplace(flag, path string, tasks []*task, isOurs func(line string) bool) error {
+	info, err := os.Stat(path)
+	if path == "" || err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	for _, t := range tasks {
+		named := t.info
+		if t.list != nil {
+			named, _ = os.Stat(o.filesFrom)
+		}
+		if named != nil && os.SameFile(named, info) {
+			return usagef("name another file", "%s %s: is what is to be uploaded, and would be replaced", flag, quoted(path))
+		}
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil // whoever is to write to it says so
+	}
+	defer f.Close()
+	head := make([]byte, 4<<10)
+	n, _ := io.ReadFull(f, head)
+	if line, _, _ := strings.Cut(string(head[:n]), "\n"); n > 0 && !isOurs(line) {
+		return usagef("name another file, or remove it", "%s %s: is there already, and s3up has not written it", flag, quoted(path))
+	}
+	return nil
+}
+
+func isReport(line string) bool { return strings.HasPrefix(line, `{"v":`) }
+
+var sumsLine = regexp.MustCompile(`^\\?[0-9a-f]{32}  .`)
+
+func isSums(line string) bool { return sumsLine.MatchString(line) }
 
 // checkRecords refuses names that contradict each other.
 func (o *cpOptions) checkRecords() error {

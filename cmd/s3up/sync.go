@@ -142,7 +142,7 @@ func (p *program) sync(o syncOptions) (int, error) {
 		return s.finish(context.Background()), nil
 	}
 	defer unlock()
-	if s.records, err = openRecords(o.report, o.sums); err != nil {
+	if s.records, err = o.openRecords(nil); err != nil {
 		return 0, err
 	}
 	ctx, release := onSignals(context.Background(), s.told, os.Exit)

@@ -299,7 +299,7 @@ func (c *verifying) exit(ctx context.Context) int {
 	switch {
 	case errors.As(context.Cause(ctx), &stop) && slices.Contains(c.exits, stop.code()):
 		return stop.code()
-	case s.Missing > 0 && s.Missing == s.compared() && len(c.exits) == 0:
+	case s.Missing == s.compared() && len(c.exits) == 0: // nothing of what was asked for is there, or nothing was asked for
 		return exitNotFound
 	case s.Differs > 0, s.Missing > 0, s.Extra > 0 && c.o.exact:
 		return exitIntegrity

@@ -3,6 +3,7 @@ package tree
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -95,7 +96,7 @@ func (n Names) name(ctx context.Context, base, name string, yield func(File) boo
 		}
 		rel = "" // the folder itself
 	}
-	f := File{Path: filepath.Join(n.Base, filepath.FromSlash(rel)), Rel: rel, Key: n.Prefix + rel}
+	f := File{Path: cmp.Or(filepath.Join(n.Base, filepath.FromSlash(rel)), "."), Rel: rel, Key: n.Prefix + rel}
 	look := os.Stat
 	if n.Options.NoFollow {
 		look = os.Lstat

@@ -151,9 +151,27 @@ func (t *transfer) normalizeExisting(ctx context.Context) error {
 	if s, err = t.u.slots.acquire(ctx, weightPart); err != nil {
 		return err
 	}
-	err = t.copyExisting(ctx, out)
+	if err = t.isStill(ctx, out); err == nil {
+		err = t.copyExisting(withAgain(ctx, func() error { return t.isStill(ctx, out) }), out)
+	}
 	s.release(err == nil, 0)
 	return err
+}
+
+// isStill looks whether the object is the one that was seen, right before a copy:
+// its ACL and locks were read since, and some stores ignore the condition of a copy
+// (SERVERS.md, finding 7). Once the copy was made, it is another one.
+func (t *transfer) isStill(ctx context.Context, before *s3.HeadObjectOutput) error {
+	out, err := t.head(ctx)
+	switch {
+	case status(err) == http.StatusNotFound:
+		return fail(Conflict, "the object was deleted by somebody else meanwhile")
+	case err != nil:
+		return err
+	case !seen(out).same(seen(before)), aws.ToInt64(out.ContentLength) != aws.ToInt64(before.ContentLength):
+		return t.overwritten(seen(out))
+	}
+	return nil
 }
 
 // unseenExisting is the end for an object that cannot be looked at. Those that are

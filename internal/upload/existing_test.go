@@ -231,6 +231,7 @@ func TestNormalizeMeanwhile(t *testing.T) {
 	for name, test := range map[string]struct {
 		quirks s3test.Quirks
 		fault  s3test.Fault
+		early  func(*stand) // while it is looked at
 		then   func(*stand) // before the copy
 		after  func(*stand) // after it
 		kind   upload.Kind
@@ -240,6 +241,8 @@ func TestNormalizeMeanwhile(t *testing.T) {
 		"a lost answer":          {fault: s3test.Fault{Op: "CopyObject", Times: 1, Do: s3test.Lose}, status: upload.NowMD5, left: data},
 		"busy for a while":       {fault: s3test.Fault{Op: "CopyObject", Times: 2, Do: s3test.Status, Status: 503}, status: upload.NowMD5, left: data},
 		"written before":         {then: func(st *stand) { st.Put(st.bucket, "k", other) }, status: upload.Failed, kind: upload.Conflict, left: other},
+		"written early":          {quirks: s3test.Quirks{CopyIgnoresConditions: true}, early: func(st *stand) { st.Put(st.bucket, "k", other) }, status: upload.Failed, kind: upload.Conflict, left: other},
+		"deleted early":          {early: func(st *stand) { st.remove(t, "k") }, status: upload.Failed, kind: upload.Conflict},
 		"deleted before":         {then: func(st *stand) { st.remove(t, "k") }, status: upload.Failed, kind: upload.Conflict},
 		"written after":          {after: func(st *stand) { st.Put(st.bucket, "k", other) }, status: upload.Failed, kind: upload.Conflict, left: other},
 		"the condition ignored":  {quirks: s3test.Quirks{CopyIgnoresConditions: true}, status: upload.NowMD5, left: data},
@@ -261,8 +264,11 @@ func TestNormalizeMeanwhile(t *testing.T) {
 			if test.then != nil {
 				st.when("CopyObject", 0, func() { test.then(st) })
 			}
+			if test.early != nil {
+				st.when("GetObjectAcl", 0, func() { test.early(st) })
+			}
 			if test.after != nil {
-				st.when("HeadObject", 1, func() { test.after(st) })
+				st.when("HeadObject", 2, func() { test.after(st) })
 			}
 			r = st.normalize(t, upload.NormalizeJob{})
 			if r.Status != test.status || upload.KindOf(r.Err) != test.kind {

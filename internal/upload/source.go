@@ -100,7 +100,7 @@ const (
 // isFresh says whether a file was changed so shortly before now that another change
 // may leave its times as they are.
 func isFresh(info fs.FileInfo, now time.Time) bool {
-	changed, most := changeTime(info), tick
+	changed, most := ChangeTime(info), tick
 	if changed.IsZero() {
 		changed = info.ModTime()
 	}
@@ -175,7 +175,7 @@ func (s *Source) changed(ctx context.Context, whole etag.MD5) error {
 		return fail(SourceChanged, "%s changed while it was read: it had %d bytes, now it has %d", s.name, s.info.Size(), now.Size())
 	case written && !s.grows:
 		return fail(SourceChanged, "%s changed while it was read: it was written at %s", s.name, now.ModTime().Format("15:04:05.000"))
-	case !unsure && !grown && !written && changeTime(now).Equal(changeTime(s.info)):
+	case !unsure && !grown && !written && ChangeTime(now).Equal(ChangeTime(s.info)):
 		return nil
 	}
 	switch again, err := s.sum(ctx, 0, s.size); {

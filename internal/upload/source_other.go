@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// changeTime is not known here.
-func changeTime(fs.FileInfo) time.Time { return time.Time{} }
+// ChangeTime is not known here.
+func ChangeTime(fs.FileInfo) time.Time { return time.Time{} }
 
 // isFarAway is not known here.
 func isFarAway(File) bool { return false }
