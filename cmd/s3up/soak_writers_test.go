@@ -50,15 +50,16 @@ func (r *round) writers() {
 		versioned: r.store.versioned && r.mode == "self" && r.rng.IntN(2) == 0})
 }
 
-// duel returns the exit codes of the two.
-func (r *round) duel(d duel) (codes [2]int) {
+// duel has the two upload, and returns what came of each.
+func (r *round) duel(d duel) (both []*side) {
 	if d.versioned {
 		if _, err := r.store.client.PutBucketVersioning(context.Background(), &s3.PutBucketVersioningInput{Bucket: &r.bucket,
 			VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}}); err != nil {
 			r.Fatal(err)
 		}
 	}
-	paths, both := []string{r.path, r.path}, []*side{{sum: r.sum}, {sum: r.sum}}
+	paths := []string{r.path, r.path}
+	both = []*side{{sum: r.sum}, {sum: r.sum}}
 	if !d.same {
 		paths[1], both[1].sum = r.file("two")
 	}
@@ -105,7 +106,7 @@ func (r *round) duel(d duel) (codes [2]int) {
 	if r.Failed() {
 		r.story(both)
 	}
-	return [2]int{both[0].run.code, both[1].run.code}
+	return both
 }
 
 // cameBack are the uploads that were aborted, and that a part brought back whose
@@ -294,10 +295,12 @@ func TestTwoProcesses(t *testing.T) {
 			r := newRound(t, store, all, seed+uint64(i))
 			r.mode, r.source = test.mode, "file"
 			r.begin(seed + uint64(i))
-			codes := r.duel(test.duel)
+			both := r.duel(test.duel)
+			codes := [2]int{both[0].run.code, both[1].run.code}
 			all.add(func() { all.rounds["writers"]++ })
 			if test.hold.op != "" && codes != test.ends {
-				t.Errorf("exit %d, want %d", codes, test.ends)
+				t.Errorf("exit %d, want %d: %s", codes, test.ends, both[0].run)
+				r.story(both)
 			}
 		})
 	}
