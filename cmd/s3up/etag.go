@@ -103,6 +103,8 @@ func newETagOptions(v *values) (etagOptions, error) {
 	switch {
 	case len(o.files)+len(o.urls) == 0:
 		return o, usagef("type: s3up etag FILE", "no file, and no object")
+	case count(o.files, stdinName) > 1:
+		return o, usagef("", "stdin is given twice")
 	case o.partSize > 0 && o.like != nil:
 		return o, usagef("leave one of them out", "--part-size and --like exclude each other")
 	case len(o.urls) > 0 && o.like != nil:
@@ -111,6 +113,16 @@ func newETagOptions(v *values) (etagOptions, error) {
 		return o, usagef("see s3up help verify", "one file is compared with one object; verify compares many")
 	}
 	return o, nil
+}
+
+// count tells how often a word is among others.
+func count(words []string, word string) (n int) {
+	for _, w := range words {
+		if w == word {
+			n++
+		}
+	}
+	return n
 }
 
 func runETag(p *program, v *values) (int, error) {
@@ -207,6 +219,10 @@ func (e *etagging) file(ctx context.Context, name string) (fileETags, error) {
 		part = e.o.like.PartSize(size)
 	case e.o.like != nil:
 		part = e.o.like.PartSize(maxPart) // the usual one: more is not known of a stream
+	}
+	if n := (size + part - 1) / max(part, 1); part > 0 && n > maxParts {
+		return fileETags{}, usagef("--part-size "+unspaced((size+maxParts-1)/maxParts)+" or more makes no more than S3 takes",
+			"--part-size %s: makes %d parts of %s, and S3 takes %d", unspaced(part), n, name, maxParts)
 	}
 	parts := []int64{}
 	if part > 0 {

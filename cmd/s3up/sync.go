@@ -74,6 +74,10 @@ func newSyncOptions(v *values) (syncOptions, error) {
 		return o, v.err
 	case o.maxDelete > 0 && !o.delete:
 		return o, usagef("add --delete", "--max-delete needs --delete")
+	case o.sizeOnly && o.normalize:
+		return o, usagef("leave one of them out", "--size-only knows nothing of what is there, and --normalize-existing copies what is the same")
+	case o.normalize && o.upload.Normalize == upload.NormalizeOff:
+		return o, usagef("leave one of them out", "--normalize-existing and --normalize off contradict each other")
 	case o.sizeOnly && o.requireMD5:
 		return o, usagef("leave one of them out", "--size-only knows no MD5, and --require-md5 wants it")
 	}
