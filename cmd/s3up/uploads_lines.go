@@ -210,6 +210,8 @@ func (l *uploadsList) finish(ctx context.Context) int {
 		l.out.result(jsonLine(*s))
 	case s.Uploads > 0:
 		l.out.talk("%s", l.total())
+	case code == exitOK && l.o.olderThan > 0:
+		l.out.talk("no unfinished upload without a sign of life for %s", ago(l.o.olderThan))
 	case code == exitOK:
 		l.out.talk("no unfinished uploads")
 	}
