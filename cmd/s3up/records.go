@@ -28,6 +28,7 @@ func recordFlags() []cli.Flag {
 type records struct {
 	report, sums *record // nil: not wanted
 	begun        bool    // the sums of an earlier run are gone
+	lock         fs.FileInfo
 }
 
 // A record is a file that gets a line at a time.
@@ -47,6 +48,9 @@ func partialSums(name string) string { return name + ".partial" }
 // else. The error is one of usage.
 func (o *cpOptions) openRecords(tasks []*task) (r records, err error) {
 	report, sums := o.report, o.sums
+	if o.lock != "" {
+		r.lock, _ = os.Stat(o.lock)
+	}
 	if err := o.mayReplace("--report", report, tasks, isReport); err != nil {
 		return r, err
 	}
@@ -135,9 +139,10 @@ func openRecord(flag, name, path string) (*record, error) {
 	return &record{flag: flag, name: name, file: f, info: info}, nil
 }
 
-// own says whether a file is one of the records.
+// own says whether a file is one of the records, or the lock.
 func (r *records) own(info fs.FileInfo) bool {
-	return info != nil && (r.report != nil && os.SameFile(r.report.info, info) || r.sums != nil && os.SameFile(r.sums.info, info))
+	return info != nil && (r.report != nil && os.SameFile(r.report.info, info) || r.sums != nil && os.SameFile(r.sums.info, info) ||
+		r.lock != nil && os.SameFile(r.lock, info))
 }
 
 // line adds a line.

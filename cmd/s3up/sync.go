@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"iter"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -121,6 +122,7 @@ type syncing struct {
 	o        syncOptions
 	root     string
 	cache    *tree.Cache
+	caches   string // where the hash caches lie below the root; "": elsewhere
 	comparer *tree.Comparer
 	gone     tree.Keys // objects without a file
 	broken   bool      // not all was compared
@@ -215,7 +217,7 @@ func wereWas(n int, thing string) string {
 func (s *syncing) ownLeftOut(files iter.Seq[tree.File]) iter.Seq[tree.File] {
 	return func(yield func(tree.File) bool) {
 		for f := range files {
-			if s.records.own(f.Info) {
+			if s.records.own(f.Info) || s.isCache(f.Rel) {
 				s.noteAlike("own", "", "%s is this run's own: it is passed by", f.Path)
 				continue
 			}
@@ -224,6 +226,26 @@ func (s *syncing) ownLeftOut(files iter.Seq[tree.File]) iter.Seq[tree.File] {
 			}
 		}
 	}
+}
+
+// isCache says whether a file is one of the hash caches, which each run writes to.
+func (s *syncing) isCache(rel string) bool { return s.caches != "" && path.Dir(rel) == s.caches }
+
+// within returns where a folder is below another one, with slashes; "" if it is not.
+func within(root, dir string) string {
+	for _, p := range []*string{&root, &dir} {
+		if abs, err := filepath.Abs(*p); err == nil {
+			*p = abs
+		}
+		if real, err := filepath.EvalSymlinks(*p); err == nil {
+			*p = real
+		}
+	}
+	rel, err := filepath.Rel(root, dir)
+	if err != nil || !filepath.IsLocal(rel) {
+		return ""
+	}
+	return filepath.ToSlash(rel)
 }
 
 // openCache opens the hash cache, which is a help, and no need.
@@ -237,7 +259,9 @@ func (s *syncing) openCache() {
 		if s.o.shard.Of > 1 {
 			share = fmt.Sprintf("%d/%d", s.o.shard.Index, s.o.shard.Of)
 		}
-		s.cache, err = tree.OpenCache(filepath.Join(dir, "s3up", "hashes"), s.root, share)
+		hashes := filepath.Join(dir, "s3up", "hashes")
+		s.cache, err = tree.OpenCache(hashes, s.root, share)
+		s.caches = within(s.root, hashes)
 	}
 	if err != nil {
 		if s.o.verbose {
