@@ -226,7 +226,11 @@ func TestDoneAndNotCleared(t *testing.T) {
 			if how == "published" {
 				changes = append(changes, func(r *run) { r.CopyConditions = true })
 			}
-			r := st.upload(t, file(t, data), "k", changes...)
+			source := file(t, data)
+			if name == "--no-clobber" { // which is all the same to it
+				source = upload.NewStream("stdin", bytes.NewReader(data))
+			}
+			r := st.upload(t, source, "k", changes...)
 			if r.Err != nil || r.Status != upload.Unchanged && r.Status != upload.Skipped {
 				t.Errorf("%s, %s: %s, %v", name, how, r.Status, r.Err)
 			}

@@ -378,7 +378,8 @@ func (t *transfer) run(ctx context.Context) error {
 		}
 	}
 	if done, err := t.lookFirst(ctx); done || err != nil {
-		if done && err == nil && t.src.size > t.o.Threshold && (t.o.Normalize == NormalizeStaged || t.publishes()) {
+		mayBeStaged := t.src.size < 0 || t.src.size > t.o.Threshold
+		if done && err == nil && mayBeStaged && (t.o.Normalize == NormalizeStaged || t.publishes()) {
 			t.clearStaged(ctx) // of the run that did what is done
 		}
 		return err
