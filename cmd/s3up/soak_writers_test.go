@@ -79,6 +79,7 @@ func (r *round) duel(d duel) (both []*side) {
 		close(reached)
 	} else {
 		r.stall = soakPatience.String() // or else the request is given up, and sent again
+		r.slots = 1                     // or else another part learns meanwhile what the second one does
 		both[0].proxy.Fault(s3test.Fault{Op: d.hold.op, After: d.hold.after, Do: s3test.Block,
 			Hook: func() { close(reached) }, Hold: release})
 	}
