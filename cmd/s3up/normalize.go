@@ -237,7 +237,7 @@ func (n *normalizing) run(ctx context.Context) error {
 
 // find finds what is of parts, and has do see to it, some at a time.
 func (n *normalizing) find(ctx context.Context, do func(context.Context, candidate)) error {
-	n.show = newCounting(n.out)
+	n.show = newCounting(n.out, "object")
 	defer n.show.stop()
 	workers := new(errgroup.Group)
 	workers.SetLimit(objectWorkers)
@@ -368,7 +368,7 @@ func (n *normalizing) ask(ctx context.Context) error {
 		}
 		return err
 	}
-	n.show = newCounting(n.out)
+	n.show = newCounting(n.out, "object")
 	defer n.show.stop()
 	workers := new(errgroup.Group)
 	workers.SetLimit(objectWorkers)

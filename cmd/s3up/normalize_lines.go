@@ -144,8 +144,11 @@ func (n *normalizing) judge(r *upload.Result) *problem {
 		p := explain(r.Err, f)
 		if upload.KindOf(r.Err) == upload.NotFound && p.code != "NoSuchBucket" {
 			p.why, p.hint, p.exit = "there is no such object", "", exitNotFound
-			if r.Job.Key != "" {
-				p.hint = "a prefix ends in a slash: " + shellWord(target{r.Job.Bucket, r.Job.Key}.String()+"/")
+			t := target{r.Job.Bucket, r.Job.Key}
+			if prefix, pattern, ok := t.wildcard(); ok {
+				p.hint = "a URL is no pattern; type: " + shellLine([]string{"s3up", "normalize", prefix.String(), "--include", pattern})
+			} else if r.Job.Key != "" {
+				p.hint = "a prefix ends in a slash: " + shellWord(t.String()+"/")
 			}
 		}
 		return &p

@@ -27,3 +27,13 @@ func TestNormalizeReasons(t *testing.T) {
 		}
 	}
 }
+
+// What was meant to be a pattern is told as a prefix and a pattern below it.
+func TestWildcard(t *testing.T) {
+	for key, want := range map[string][2]string{"a/b/*.iso": {"a/b/", "*.iso"}, "*": {"", "*"}, "a/x?/b*/c": {"a/", "x?/b*/c"}, "a/b": {"a/b", ""}} {
+		prefix, pattern, ok := target{"b", key}.wildcard()
+		if prefix.key != want[0] || pattern != want[1] || ok != (pattern != "") {
+			t.Errorf("%q: %q and %q, %v", key, prefix.key, pattern, ok)
+		}
+	}
+}

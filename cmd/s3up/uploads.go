@@ -25,7 +25,7 @@ Examples:
   s3up uploads s3://backups/2026/ --older-than 24h            without a sign of life for a day
   s3up uploads s3://backups --older-than 7d --abort --yes     for cron: abort them
   s3up uploads s3://backups/db.dump --upload-id ID --abort    exactly one
-  s3up uploads --json s3://backups | jq -s 'map(.bytes // 0) | add'
+  s3up uploads --json s3://backups | jq 'select(.type == "summary").bytes'
   s3up uploads - < urls                                       the URLs, one a line
 
 An upload in parts that was neither completed nor aborted is no object and shows in no list of
@@ -172,12 +172,18 @@ func (l *uploadsList) list(ctx context.Context, t target) error {
 	for round := 1; ; round++ {
 		before := l.summary.Aborted
 		var kept []*upload.Unfinished // to be asked about
+		show := newCounting(l.out, "upload")
 		workers := new(errgroup.Group)
 		workers.SetLimit(max(l.o.store.Connections, 1))
 		listing, err := l.u.Unfinished(ctx, t.bucket, t.key,
 			func(key, id string) bool {
 				listed++
-				return (l.o.id == "" || id == l.o.id) && l.isNew(t.bucket, key, id)
+				show.found(0)
+				if (l.o.id == "" || id == l.o.id) && l.isNew(t.bucket, key, id) {
+					return true
+				}
+				show.done(0)
+				return false
 			},
 			func(x *upload.Unfinished) error {
 				seen++
@@ -191,14 +197,21 @@ func (l *uploadsList) list(ctx context.Context, t target) error {
 					}
 				case l.o.abort:
 					l.count(x)
-					workers.Go(func() error { l.end(ctx, x); return nil })
+					workers.Go(func() error {
+						l.end(ctx, x)
+						show.done(0)
+						return nil
+					})
+					return nil
 				default:
 					l.count(x)
 					l.tell(x, uploadUnfinished, "", nil)
 				}
+				show.done(0)
 				return nil
 			})
 		workers.Wait()
+		show.stop()
 		if l.o.id != "" && seen == 0 && ctx.Err() == nil {
 			return l.direct(ctx, t, err)
 		}
@@ -219,6 +232,9 @@ func (l *uploadsList) list(ctx context.Context, t target) error {
 		if listing.Short != "" {
 			l.summary.Complete = false
 			l.out.complain("%s: the store did not list all unfinished uploads: %s", t, listing.Short)
+		}
+		if prefix, _, ok := t.wildcard(); ok && listed == 0 {
+			l.note("a URL is no pattern: " + t.String() + " means keys that begin so; all that is below it: " + shellLine([]string{"s3up", "uploads", prefix.String()}))
 		}
 		if listed == 0 && strings.HasPrefix(listing.Server, "MinIO") {
 			l.note("MinIO lists the unfinished uploads of a whole key only (s3://BUCKET/KEY), and those of a bucket until it is started again")
