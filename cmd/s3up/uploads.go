@@ -168,15 +168,18 @@ func (l *uploadsList) run(ctx context.Context) error {
 // list lists what is under one URL, and aborts it if that is wanted.
 func (l *uploadsList) list(ctx context.Context, t target) error {
 	asks := l.o.abort && !l.o.yes && !l.o.dryRun
-	listed, seen := 0, 0
+	listed, seen, prefix := 0, 0, t.key
 	for round := 1; ; round++ {
 		before := l.summary.Aborted
 		var kept []*upload.Unfinished // to be asked about
 		show := newCounting(l.out, "upload")
 		workers := new(errgroup.Group)
 		workers.SetLimit(max(l.o.store.Connections, 1))
-		listing, err := l.u.Unfinished(ctx, t.bucket, t.key,
+		listing, err := l.u.Unfinished(ctx, t.bucket, prefix,
 			func(key, id string) bool {
+				if !strings.HasPrefix(key, t.key) {
+					return false
+				}
 				listed++
 				show.found(0)
 				if (l.o.id == "" || id == l.o.id) && l.isNew(t.bucket, key, id) {
@@ -233,11 +236,14 @@ func (l *uploadsList) list(ctx context.Context, t target) error {
 			l.summary.Complete = false
 			l.out.complain("%s: the store did not list all unfinished uploads: %s", t, listing.Short)
 		}
-		if prefix, _, ok := t.wildcard(); ok && listed == 0 {
-			l.note("a URL is no pattern: " + t.String() + " means keys that begin so; all that is below it: " + shellLine([]string{"s3up", "uploads", prefix.String()}))
+		if minIO := strings.HasPrefix(listing.Server, "MinIO"); minIO && listed == 0 && prefix != "" {
+			prefix = "" // it knows some of the bucket's, but none by a prefix
+			continue
+		} else if minIO && prefix == "" {
+			l.note("MinIO lists the unfinished uploads of a whole key (s3://BUCKET/KEY); of a bucket, those that were begun since it was started")
 		}
-		if listed == 0 && strings.HasPrefix(listing.Server, "MinIO") {
-			l.note("MinIO lists the unfinished uploads of a whole key only (s3://BUCKET/KEY), and those of a bucket until it is started again")
+		if folder, _, ok := t.wildcard(); ok && listed == 0 {
+			l.note("a URL is no pattern: " + t.String() + " means keys that begin so; all that is below it: " + shellLine([]string{"s3up", "uploads", folder.String()}))
 		}
 		return nil
 	}
