@@ -58,7 +58,7 @@ func normalizeFlags() []cli.Flag {
 		textFlag(groupDo, "batch-job", "FILE", "and the CreateJob request for it, as JSON"),
 		textFlag(groupDo, "batch-operation", "WHAT", "of that job: copy; or checksum: have the MD5s computed and reported,\nof objects of any size, which stay as they are (default copy)"),
 		toggleFlag(groupETag, "require-md5", "exit 10 also if an object was left alone that is in parts"),
-		toggleFlag(groupOutput, "dry-run", "tell what would be done"),
+		toggleFlag(groupOutput, "dry-run", "tell what would be done, and write no manifest"),
 	)
 }
 
@@ -337,6 +337,18 @@ func (o *normalizeOptions) copiesOf() (copies int64, requests int) {
 		requests++
 	}
 	return copies, requests
+}
+
+// requestsFor is how many requests an object takes that was looked at.
+func (o *normalizeOptions) requestsFor(r *upload.Result) int {
+	_, requests := o.copiesOf()
+	if r.VersionID != "" {
+		requests += 2 // is it locked?
+		if o.pruneVersion {
+			requests++
+		}
+	}
+	return requests
 }
 
 // ask finds all first, tells what it will cost, and asks.

@@ -73,7 +73,7 @@ const maxNoted = 1000
 // report tells what came of an object.
 func (n *normalizing) report(r *upload.Result) {
 	p := n.judge(r)
-	copies, requests := n.o.copiesOf()
+	copies, _ := n.o.copiesOf()
 	n.mu.Lock()
 	s := &n.summary
 	switch r.Status {
@@ -82,7 +82,7 @@ func (n *normalizing) report(r *upload.Result) {
 		s.Bytes += r.Size * copies
 	case upload.WouldNormalize:
 		s.WouldNormalize++
-		s.WouldRequest += int64(requests)
+		s.WouldRequest += int64(n.o.requestsFor(r))
 		s.Bytes += r.Size * copies
 	case statusListed:
 		s.Listed++

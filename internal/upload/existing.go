@@ -142,6 +142,9 @@ func (t *transfer) normalizeExisting(ctx context.Context) error {
 	if t.existing.DryRun {
 		t.res.Status = WouldNormalize
 		t.noteEarlyDeletion(out)
+		if now.version != "" && now.version != "null" && !t.o.PruneVersion {
+			t.note("the bucket keeps versions: the version of parts would stay behind as a noncurrent one")
+		}
 		if t.existing.grants != nil {
 			t.res.Custom = append(t.res.Custom, "an ACL of its own")
 		}
