@@ -30,6 +30,7 @@ type normalizeSummary struct {
 	Notes          []string `json:"notes,omitempty"`
 
 	Manifests []manifestLine `json:"manifests,omitempty"` // that were written, or would be
+	endLine
 }
 
 // A normalizeLine is what --json says of an object.
@@ -238,6 +239,7 @@ func (n *normalizing) refuse(err error) {
 	}
 	p := explain(err, f)
 	n.tally.fail(p)
+	n.summary.end(p)
 	if p.code != interruptedCode {
 		n.out.complain("%s", sentence(p.why, p.hint))
 	}

@@ -27,6 +27,7 @@ type uploadsSummary struct {
 	DurationMS int64    `json:"duration_ms"`
 	Exit       int      `json:"exit"`
 	Notes      []string `json:"notes,omitempty"`
+	endLine
 }
 
 // An uploadLine is what --json says of an unfinished upload. What the store does
@@ -178,6 +179,7 @@ func (l *uploadsList) refuse(err error) {
 	}
 	p := explain(err, f)
 	l.tally.fail(p)
+	l.summary.end(p)
 	l.out.complain("%s", sentence(p.why, p.hint))
 }
 
