@@ -10,7 +10,7 @@ import (
 	"golang.org/x/term"
 )
 
-// A counting shows on a terminal how many objects are done, of how many that were
+// A counting shows on a terminal how many things are done, of how many that were
 // found. Its methods may be called from many goroutines at once, stop when nothing
 // is found or done any more.
 type counting struct {
@@ -21,14 +21,18 @@ type counting struct {
 	bytes, moved atomic.Int64
 }
 
-func newCounting(out *output) *counting {
+func newCounting(out *output, thing string) *counting {
 	c := &counting{out: out}
 	if out.quiet || !term.IsTerminal(int(out.stderr.Fd())) || os.Getenv("TERM") == "dumb" {
 		return c
 	}
 	c.p = mpb.New(mpb.WithOutput(out.stderr))
 	line := decor.Any(func(decor.Statistics) string {
-		return fmt.Sprintf("%d of %d objects  %s of %s", c.ended.Load(), c.all.Load(), byteSize(c.moved.Load()), byteSize(c.bytes.Load()))
+		line := fmt.Sprintf("%d of %s", c.ended.Load(), plural(int(c.all.Load()), thing))
+		if bytes := c.bytes.Load(); bytes > 0 {
+			line += fmt.Sprintf("  %s of %s", byteSize(c.moved.Load()), byteSize(bytes))
+		}
+		return line
 	})
 	bar, err := c.p.Add(0, mpb.NopStyle().Build(), mpb.BarFillerTrim(), mpb.BarRemoveOnComplete(), mpb.PrependDecorators(line))
 	if err != nil { // the terminal is gone

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
@@ -55,7 +58,7 @@ func normalizeFlags() []cli.Flag {
 		textFlag(groupDo, "batch-job", "FILE", "and the CreateJob request for it, as JSON"),
 		textFlag(groupDo, "batch-operation", "WHAT", "of that job: copy; or checksum: have the MD5s computed and reported,\nof objects of any size, which stay as they are (default copy)"),
 		toggleFlag(groupETag, "require-md5", "exit 10 also if an object was left alone that is in parts"),
-		toggleFlag(groupOutput, "dry-run", "tell what would be done"),
+		toggleFlag(groupOutput, "dry-run", "tell what would be done, and write no manifest"),
 	)
 }
 
@@ -115,12 +118,18 @@ func runNormalize(p *program, v *values) (int, error) {
 	case o.batch.manifest == "" && !o.yes && !o.dryRun && !p.canAsk():
 		return 0, p.mustAsk("to copy objects")
 	}
+	if err := o.batch.check(o.dryRun); err != nil {
+		return 0, err
+	}
+	o.targets = namedFirst(o.targets)
 	n := &normalizing{link: p.newLink(o.connection), o: o, noted: make(map[string]int)}
 	n.facts.bucket = o.targets[0].bucket
 	ctx, release := onSignals(context.Background(), n.told, os.Exit)
 	defer release()
 	if err := n.run(ctx); err != nil {
 		n.refuse(causeOf(ctx, err))
+	} else {
+		n.whole = true
 	}
 	return n.finish(ctx), nil
 }
@@ -132,6 +141,27 @@ func (o *normalizeOptions) manyBuckets() bool {
 		}
 	}
 	return false
+}
+
+// isPrefix says whether a target is all that is below it.
+func (t target) isPrefix() bool { return t.key == "" || strings.HasSuffix(t.key, "/") }
+
+// namedFirst puts the objects that are named before the prefixes that they may be
+// below, and each URL once.
+func namedFirst(all []target) []target {
+	seen := make(map[target]bool)
+	var named, prefixes []target
+	for _, t := range all {
+		switch {
+		case seen[t]:
+		case t.isPrefix():
+			prefixes = append(prefixes, t)
+		default:
+			named = append(named, t)
+		}
+		seen[t] = true
+	}
+	return append(named, prefixes...)
 }
 
 // A normalizing is one run of normalize.
@@ -146,12 +176,33 @@ type normalizing struct {
 	tally   outcomes
 	summary normalizeSummary
 	noted   map[string]int // notes, and how often there was reason for them
+	whole   bool           // all was found and seen to
 }
 
 // A candidate is an object of parts that was found.
 type candidate struct {
 	target
-	size int64 // -1: it was named, and not looked at
+	size     int64 // -1: it was named, and not looked at
+	etag     string
+	class    string
+	modified time.Time
+}
+
+// left is the result for an object of which the listing alone is known.
+func (c candidate) left(status upload.Status, skip upload.Skip) *upload.Result {
+	r := &upload.Result{Job: &upload.Job{Bucket: c.bucket, Key: c.key}, Status: status, Skip: skip, Size: c.size,
+		Was: c.etag, ETag: c.etag, ETagKind: upload.ETagMultipart, Parts: etag.Parts(c.etag), StorageClass: cmp.Or(c.class, standard)}
+	if r.Parts == 0 {
+		r.ETagKind = upload.ETagOpaque
+	}
+	return r
+}
+
+// isEarly says whether to replace an object costs what S3 bills for days that it
+// will not be there.
+func (c candidate) isEarly(now time.Time) bool {
+	days := upload.BilledDays(c.class)
+	return days > 0 && now.Sub(c.modified) < time.Duration(days)*24*time.Hour
 }
 
 // objectWorkers is how many objects are seen to at once. What is in flight is
@@ -175,7 +226,7 @@ func (n *normalizing) run(ctx context.Context) error {
 		return err
 	}
 	if n.o.batch.manifest != "" {
-		n.batch = newBatch(n.o.batch, n.o.targets[0].bucket)
+		n.batch = newBatch(n.o.batch, n.o.targets[0].bucket, n.o.dryRun)
 		return n.find(ctx, n.toManifest)
 	}
 	if n.o.yes || n.o.dryRun {
@@ -186,12 +237,12 @@ func (n *normalizing) run(ctx context.Context) error {
 
 // find finds what is of parts, and has do see to it, some at a time.
 func (n *normalizing) find(ctx context.Context, do func(context.Context, candidate)) error {
-	n.show = newCounting(n.out)
+	n.show = newCounting(n.out, "object")
 	defer n.show.stop()
 	workers := new(errgroup.Group)
 	workers.SetLimit(objectWorkers)
-	for _, t := range n.o.targets {
-		if err := n.candidates(ctx, t, func(c candidate) {
+	for i, t := range n.o.targets {
+		if err := n.candidates(ctx, i, func(c candidate) {
 			n.show.found(c.size)
 			workers.Go(func() error {
 				if ctx.Err() == nil {
@@ -210,11 +261,25 @@ func (n *normalizing) find(ctx context.Context, do func(context.Context, candida
 	return context.Cause(ctx)
 }
 
-// candidates tells of what is under one URL and may be of parts.
-func (n *normalizing) candidates(ctx context.Context, t target, found func(candidate)) error {
-	if t.key != "" && !strings.HasSuffix(t.key, "/") {
-		found(candidate{t, -1})
+// candidates tells of what is under one URL and may be of parts, but for what an
+// earlier one was of.
+func (n *normalizing) candidates(ctx context.Context, i int, found func(candidate)) error {
+	t := n.o.targets[i]
+	if !t.isPrefix() {
+		found(candidate{target: t, size: -1})
 		return nil
+	}
+	named := make(map[target]bool)
+	var prefixes []string
+	for _, before := range n.o.targets[:i] {
+		if named[before] = true; before.isPrefix() && before.bucket == t.bucket {
+			prefixes = append(prefixes, before.key)
+		}
+	}
+	was := func(key string) bool {
+		return named[target{t.bucket, key}] || slices.ContainsFunc(prefixes, func(p string) bool {
+			return strings.HasPrefix(key, p) && n.o.selected.Takes(key[len(p):])
+		})
 	}
 	for o, err := range tree.List(ctx, n.store.Client, t.bucket, t.key) {
 		switch {
@@ -222,7 +287,7 @@ func (n *normalizing) candidates(ctx context.Context, t target, found func(candi
 			return err
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case !n.o.selected.Takes(o.Key[len(t.key):]), o.Size < n.o.min, n.o.max > 0 && o.Size > n.o.max:
+		case !n.o.selected.Takes(o.Key[len(t.key):]), o.Size < n.o.min, n.o.max > 0 && o.Size > n.o.max, was(o.Key):
 			continue
 		case etag.IsMD5(o.ETag):
 			n.mu.Lock()
@@ -231,12 +296,12 @@ func (n *normalizing) candidates(ctx context.Context, t target, found func(candi
 			n.mu.Unlock()
 			continue
 		}
+		c := candidate{target{t.bucket, o.Key}, o.Size, o.ETag, o.Class, o.Modified}
 		if skip := (upload.Limits{MaxCopy: n.store.MaxCopy}).Foresee(o.Key, o.ETag, o.Size, o.Class); skip != "" && !n.batch.takes(skip) {
-			n.report(&upload.Result{Job: &upload.Job{Bucket: t.bucket, Key: o.Key}, Status: upload.Skipped, Skip: skip, Size: o.Size,
-				Was: o.ETag, ETag: o.ETag, ETagKind: upload.ETagMultipart, Parts: etag.Parts(o.ETag), StorageClass: o.Class})
+			n.report(c.left(upload.Skipped, skip))
 			continue
 		}
-		found(candidate{target{t.bucket, o.Key}, o.Size})
+		found(c)
 	}
 	return nil
 }
@@ -262,7 +327,7 @@ func (n *normalizing) foreseen(r *upload.Result) []string {
 	return []string{"it has " + strings.Join(r.Custom, " and ") + ", which the copy is given again"}
 }
 
-// copiesOf is how many copies an object takes, and requests how many requests.
+// copiesOf is how many copies an object takes, and how many requests.
 func (o *normalizeOptions) copiesOf() (copies int64, requests int) {
 	copies, requests = 1, 4
 	if o.how == upload.NormalizeStaged {
@@ -274,11 +339,22 @@ func (o *normalizeOptions) copiesOf() (copies int64, requests int) {
 	return copies, requests
 }
 
+// requestsFor is how many requests an object takes that was looked at.
+func (o *normalizeOptions) requestsFor(r *upload.Result) int {
+	_, requests := o.copiesOf()
+	if r.VersionID != "" {
+		requests += 2 // is it locked?
+		if o.pruneVersion {
+			requests++
+		}
+	}
+	return requests
+}
+
 // ask finds all first, tells what it will cost, and asks.
 func (n *normalizing) ask(ctx context.Context) error {
 	var mu sync.Mutex
 	var all []candidate
-	var bytes int64
 	if err := n.find(ctx, func(ctx context.Context, c candidate) {
 		if c.size < 0 { // nothing is known of it
 			r := n.u.Normalize(ctx, n.job(c, true))
@@ -286,29 +362,25 @@ func (n *normalizing) ask(ctx context.Context) error {
 				n.report(r)
 				return
 			}
-			c.size = r.Size
+			c.size, c.etag, c.class, c.modified = r.Size, r.Was, r.StorageClass, r.Modified
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		all, bytes = append(all, c), bytes+c.size
+		all = append(all, c)
 	}); err != nil || len(all) == 0 {
 		return err
 	}
-	copies, requests := n.o.copiesOf()
-	where := n.o.targets[0].String()
-	if len(n.o.targets) > 1 {
-		where = plural(len(n.o.targets), "URL")
-	}
-	yes, err := n.confirm(ctx, fmt.Sprintf("copy %s under %s on the server: %s in %d requests; go on?", plural(len(all), "object"), where,
-		byteSize(bytes*copies), len(all)*requests))
-	if err != nil {
+	yes, err := n.confirm(ctx, n.question(all))
+	if !yes {
+		for _, c := range all {
+			n.report(c.left(upload.Skipped, skipDeclined))
+		}
+		if err == nil {
+			n.out.talk("nothing was copied")
+		}
 		return err
 	}
-	if !yes {
-		n.out.talk("nothing was copied")
-		return nil
-	}
-	n.show = newCounting(n.out)
+	n.show = newCounting(n.out, "object")
 	defer n.show.stop()
 	workers := new(errgroup.Group)
 	workers.SetLimit(objectWorkers)
@@ -327,3 +399,29 @@ func (n *normalizing) ask(ctx context.Context) error {
 	workers.Wait()
 	return context.Cause(ctx)
 }
+
+// question is what is asked before objects are copied.
+func (n *normalizing) question(all []candidate) string {
+	var bytes, earlyBytes int64
+	early, now := 0, time.Now()
+	for _, c := range all {
+		bytes += c.size
+		if c.isEarly(now) && !n.o.allowVersions { // where versions are kept, it stays
+			early, earlyBytes = early+1, earlyBytes+c.size
+		}
+	}
+	copies, requests := n.o.copiesOf()
+	where := n.o.targets[0].String()
+	if len(n.o.targets) > 1 {
+		where = plural(len(n.o.targets), "URL")
+	}
+	text := fmt.Sprintf("copy %s under %s on the server: %s in about %s", plural(len(all), "object"), where, byteSize(bytes*copies),
+		plural(len(all)*requests, "request"))
+	if early > 0 {
+		text += fmt.Sprintf("; %d of them, %s, younger than S3 bills their class for", early, byteSize(earlyBytes))
+	}
+	return text + "; go on?"
+}
+
+// skipDeclined is why an object was left that somebody was asked about.
+const skipDeclined upload.Skip = "declined"

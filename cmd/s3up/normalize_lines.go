@@ -14,17 +14,23 @@ import (
 type normalizeSummary struct {
 	V              int      `json:"v"`
 	Type           string   `json:"type"` // summary
+	Op             string   `json:"op"`   // normalize
 	Normalized     int      `json:"normalized"`
 	Unchanged      int      `json:"unchanged"` // they were plain already
 	Skipped        int      `json:"skipped"`
 	Kept           int      `json:"kept"` // by the store, through the copy
 	Failed         int      `json:"failed"`
-	WouldNormalize int      `json:"would_normalize,omitempty"` // a dry run, or a manifest
+	WouldNormalize int      `json:"would_normalize,omitempty"` // a dry run
+	WouldRequest   int64    `json:"would_request,omitempty"`   // so many times, about
+	Listed         int      `json:"listed,omitempty"`          // in a manifest
 	Bytes          int64    `json:"bytes"`                     // copied on the server, or to be
 	Requests       int64    `json:"requests"`
 	DurationMS     int64    `json:"duration_ms"`
 	Exit           int      `json:"exit"`
 	Notes          []string `json:"notes,omitempty"`
+
+	Manifests []manifestLine `json:"manifests,omitempty"` // that were written, or would be
+	endLine
 }
 
 // A normalizeLine is what --json says of an object.
@@ -77,7 +83,11 @@ func (n *normalizing) report(r *upload.Result) {
 		s.Bytes += r.Size * copies
 	case upload.WouldNormalize:
 		s.WouldNormalize++
+		s.WouldRequest += int64(n.o.requestsFor(r))
 		s.Bytes += r.Size * copies
+	case statusListed:
+		s.Listed++
+		s.Bytes += r.Size
 	case upload.Unchanged:
 		s.Unchanged++
 	case upload.Skipped:
@@ -113,8 +123,8 @@ func (n *normalizing) report(r *upload.Result) {
 	switch {
 	case n.o.json:
 		n.out.result(jsonLine(newNormalizeLine(r, p)))
-	case r.Err == nil && !n.o.quiet:
-		n.out.result(oneLine(normalizeText(r)))
+	case r.Err == nil && !n.o.quiet && r.Skip != skipDeclined: // of which one line tells
+		n.out.result(oneLine(n.text(r)))
 	}
 	if p == nil || p.code == interruptedCode || r.Err == nil && p.exit == exitNotMD5 {
 		return
@@ -135,8 +145,11 @@ func (n *normalizing) judge(r *upload.Result) *problem {
 		p := explain(r.Err, f)
 		if upload.KindOf(r.Err) == upload.NotFound && p.code != "NoSuchBucket" {
 			p.why, p.hint, p.exit = "there is no such object", "", exitNotFound
-			if r.Job.Key != "" {
-				p.hint = "a prefix ends in a slash: " + shellWord(target{r.Job.Bucket, r.Job.Key}.String()+"/")
+			t := target{r.Job.Bucket, r.Job.Key}
+			if prefix, pattern, ok := t.wildcard(); ok {
+				p.hint = "a URL is no pattern; type: " + shellLine([]string{"s3up", "normalize", prefix.String(), "--include", pattern})
+			} else if r.Job.Key != "" {
+				p.hint = "a prefix ends in a slash: " + shellWord(t.String()+"/")
 			}
 		}
 		return &p
@@ -178,11 +191,22 @@ var skipWords = map[upload.Skip]string{
 	upload.SkipDirectory: "a directory bucket knows no MD5",
 }
 
-// normalizeText is the line of an object for people.
-func normalizeText(r *upload.Result) string {
+// why says why an object was left as it is.
+func (n *normalizing) why(r *upload.Result) string {
+	switch {
+	case r.Skip == upload.SkipVersions && n.o.how == upload.NormalizeStaged:
+		return "the bucket keeps versions, and those of the second key would stay behind; --normalize self with --allow-versions copies it onto itself"
+	case r.Skip == upload.SkipHeader && len(r.Custom) > 0:
+		return "it has " + strings.Join(r.Custom, " and ") + ", which a job of S3 Batch Operations cannot keep; s3up normalize without --batch-manifest can"
+	}
+	return skipWords[r.Skip]
+}
+
+// text is the line of an object for people.
+func (n *normalizing) text(r *upload.Result) string {
 	where := target{r.Job.Bucket, r.Job.Key}
 	if r.Size < 0 {
-		return fmt.Sprintf("%s %s: %s", r.Status, where, skipWords[r.Skip])
+		return fmt.Sprintf("%s %s: %s", r.Status, where, n.why(r))
 	}
 	size := byteSize(r.Size)
 	switch r.Status {
@@ -194,6 +218,8 @@ func normalizeText(r *upload.Result) string {
 		return fmt.Sprintf("normalized %s  %s in %s  ETag %s = MD5, was %s%s", where, size, span(r.Duration), r.ETag, clip(r.Was), how)
 	case upload.WouldNormalize:
 		return fmt.Sprintf("would normalize %s  %s  ETag %s", where, size, clip(r.Was))
+	case statusListed:
+		return fmt.Sprintf("listed %s  %s  ETag %s", where, size, clip(r.Was))
 	case upload.Unchanged:
 		return fmt.Sprintf("unchanged %s  %s  ETag %s: it is no object of parts", where, size, clip(r.ETag))
 	case upload.KeptParts:
@@ -202,7 +228,7 @@ func normalizeText(r *upload.Result) string {
 		}
 		return fmt.Sprintf("kept %s  %s  ETag %s: the store keeps it through copies", where, size, clip(r.ETag))
 	}
-	return fmt.Sprintf("%s %s  %s  ETag %s: %s", r.Status, where, size, clip(r.Was), skipWords[r.Skip])
+	return fmt.Sprintf("%s %s  %s  ETag %s: %s", r.Status, where, size, clip(r.Was), n.why(r))
 }
 
 // refuse tells of an error that ended the whole.
@@ -213,6 +239,7 @@ func (n *normalizing) refuse(err error) {
 	}
 	p := explain(err, f)
 	n.tally.fail(p)
+	n.summary.end(p)
 	if p.code != interruptedCode {
 		n.out.complain("%s", sentence(p.why, p.hint))
 	}
@@ -230,19 +257,23 @@ func (n *normalizing) finish(ctx context.Context) int {
 	if n.tally.cut > 0 && errors.As(context.Cause(ctx), &stop) {
 		n.out.complain("interrupted: %s; what is done is found done when you start again with: %s", n.total(), n.facts.again)
 	}
-	if n.batch != nil && len(n.tally.exits) == 0 {
-		if err := n.batch.write(n.out); err != nil {
+	if n.batch != nil {
+		var err error
+		whole := n.whole && (s.Failed == 0 || s.Listed > 0)
+		if s.Manifests, err = n.batch.end(whole); err != nil {
 			n.out.complain("write the manifest: %s", rootCause(err))
 			n.tally.fail(problem{exit: exitFailed})
+		} else if whole {
+			n.tellManifests()
 		}
 	}
 	code := n.tally.exit(ctx)
 	switch {
 	case n.o.json:
-		s.V, s.Type, s.Notes = schema, "summary", n.notes
+		s.V, s.Type, s.Op, s.Notes = schema, "summary", "normalize", n.notes
 		s.DurationMS, s.Exit = time.Since(n.start).Milliseconds(), code
 		n.out.result(jsonLine(*s))
-	case n.tally.cut == 0:
+	case n.tally.cut == 0 && (n.whole || n.tally.done > 0):
 		n.out.talk("%s", n.total())
 	}
 	return n.written(code)
@@ -255,7 +286,7 @@ func (n *normalizing) total() string {
 	for _, part := range []struct {
 		n    int
 		what string
-	}{{s.Normalized, "normalized"}, {s.WouldNormalize, "would be normalized"}, {s.Unchanged, "not of parts"}, {s.Skipped, "skipped"},
+	}{{s.Normalized, "normalized"}, {s.WouldNormalize, "would be normalized"}, {s.Listed, "listed"}, {s.Unchanged, "not of parts"}, {s.Skipped, "skipped"},
 		{s.Kept, "kept by the store"}, {s.Failed, "failed"}} {
 		if part.n > 0 {
 			all = append(all, fmt.Sprintf("%d %s", part.n, part.what))
@@ -265,11 +296,16 @@ func (n *normalizing) total() string {
 		return "no objects"
 	}
 	line := strings.Join(all, ", ")
-	if s.Bytes > 0 {
+	switch {
+	case s.Bytes == 0:
+	case n.batch != nil && n.o.batch.operation == batchChecksum:
+		line += "; " + byteSize(s.Bytes) + " to read on the server"
+	case n.batch != nil:
+		line += "; " + byteSize(s.Bytes) + " to copy on the server"
+	case s.WouldNormalize > 0:
+		line += fmt.Sprintf("; %s to copy on the server, in about %d requests", byteSize(s.Bytes), s.WouldRequest)
+	default:
 		line += "; " + byteSize(s.Bytes) + " copied on the server"
-		if s.WouldNormalize > 0 {
-			line = strings.TrimSuffix(line, " copied on the server") + " to copy on the server"
-		}
 	}
 	return line
 }

@@ -5,6 +5,21 @@ import (
 	"errors"
 )
 
+// An endLine is what the summary of --json says of a problem that ended the run, and
+// of which no line of an object tells.
+type endLine struct {
+	Error     string `json:"error,omitempty"`
+	ErrorCode string `json:"error_code,omitempty"`
+	Hint      string `json:"hint,omitempty"`
+	RequestID string `json:"request_id,omitempty"`
+}
+
+func (l *endLine) end(p problem) {
+	if p.code != interruptedCode { // which the exit code tells
+		*l = endLine{p.why, p.code, p.hint, p.requestID}
+	}
+}
+
 // outcomes are what became of many things, for the exit code. The zero value is
 // ready.
 type outcomes struct {

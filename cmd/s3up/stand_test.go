@@ -228,6 +228,7 @@ var s3Commands = map[string]s3Command{
 	"tls":      {0, true, (*stand).tls},
 	"lock":     {0, true, (*stand).lock},
 	"begin":    {3, true, (*stand).begin},
+	"beginN":   {4, true, (*stand).beginMany},
 
 	"uploadID": {2, false, (*stand).uploadID},
 	"putParts": {3, false, (*stand).putParts},
@@ -483,6 +484,15 @@ func (st *stand) begin(_ *testscript.TestScript, args []string) (string, error) 
 	}
 	st.server.Begin(st.bucket, args[0], time.Now().Add(-ago), sizes...)
 	return "", nil
+}
+
+// beginMany begins so many uploads, each of its key.
+func (st *stand) beginMany(ts *testscript.TestScript, args []string) (string, error) {
+	n, err := strconv.Atoi(args[0])
+	for i := 0; i < n && err == nil; i++ {
+		_, err = st.begin(ts, append([]string{fmt.Sprintf("%s%05d", args[1], i)}, args[2:]...))
+	}
+	return "", err
 }
 
 // awaitParts asks until the store has the parts, or nothing has come of it for

@@ -1,6 +1,10 @@
 package main
 
-import "s3up/internal/tree"
+import (
+	"strings"
+
+	"s3up/internal/tree"
+)
 
 // A target is a key, or what keys begin with.
 type target struct{ bucket, key string }
@@ -12,6 +16,17 @@ func (t target) String() string {
 		key = clip(key)
 	}
 	return scheme + t.bucket + "/" + key
+}
+
+// wildcard splits a URL that was maybe meant to be a pattern, which none is: into the
+// prefix in front of its first wildcard, and the pattern of what is below that.
+func (t target) wildcard() (prefix target, pattern string, ok bool) {
+	first := strings.IndexAny(t.key, "*?")
+	if first < 0 {
+		return t, "", false
+	}
+	folder := strings.LastIndexByte(t.key[:first], '/') + 1
+	return target{t.bucket, t.key[:folder]}, t.key[folder:], true
 }
 
 // targets takes URLs apart; "-" stands for those on stdin, one a line.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/md5"
 	"fmt"
 	"os"
 	"strings"
@@ -24,7 +25,7 @@ Examples:
   s3up uploads s3://backups/2026/ --older-than 24h            without a sign of life for a day
   s3up uploads s3://backups --older-than 7d --abort --yes     for cron: abort them
   s3up uploads s3://backups/db.dump --upload-id ID --abort    exactly one
-  s3up uploads --json s3://backups | jq -s 'map(.bytes // 0) | add'
+  s3up uploads --json s3://backups | jq 'select(.type == "summary").bytes'
   s3up uploads - < urls                                       the URLs, one a line
 
 An upload in parts that was neither completed nor aborted is no object and shows in no list of
@@ -106,6 +107,34 @@ type uploadsList struct {
 	blind   error // why parts could not be listed
 	unaged  int   // that --older-than left out, because nobody can tell their age
 	live    int   // that were left alone
+	seen    map[uploadName]bool
+}
+
+// An uploadName tells an upload from all others, in few bytes.
+type uploadName [md5.Size]byte
+
+func nameOf(bucket, key, id string) uploadName {
+	return md5.Sum([]byte(bucket + "/" + key + "\x00" + id))
+}
+
+// isNew says whether an upload was not listed before: it is again where a listing is
+// begun again, or one URL is within another. Those that are gone by then are not
+// remembered.
+func (l *uploadsList) isNew(bucket, key, id string) bool {
+	if !l.o.abort && len(l.o.targets) == 1 {
+		return true
+	}
+	name := nameOf(bucket, key, id)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.seen[name] {
+		return false
+	}
+	if l.seen == nil {
+		l.seen = make(map[uploadName]bool)
+	}
+	l.seen[name] = true
+	return true
 }
 
 // maxRounds is how often a listing that is not whole is begun again, each time
@@ -139,31 +168,53 @@ func (l *uploadsList) run(ctx context.Context) error {
 // list lists what is under one URL, and aborts it if that is wanted.
 func (l *uploadsList) list(ctx context.Context, t target) error {
 	asks := l.o.abort && !l.o.yes && !l.o.dryRun
+	listed, seen, prefix := 0, 0, t.key
 	for round := 1; ; round++ {
 		before := l.summary.Aborted
 		var kept []*upload.Unfinished // to be asked about
-		seen := 0
+		show := newCounting(l.out, "upload")
 		workers := new(errgroup.Group)
 		workers.SetLimit(max(l.o.store.Connections, 1))
-		listing, err := l.u.Unfinished(ctx, t.bucket, t.key, func(_, id string) bool { return l.o.id == "" || id == l.o.id },
+		listing, err := l.u.Unfinished(ctx, t.bucket, prefix,
+			func(key, id string) bool {
+				if !strings.HasPrefix(key, t.key) {
+					return false
+				}
+				listed++
+				show.found(0)
+				if (l.o.id == "" || id == l.o.id) && l.isNew(t.bucket, key, id) {
+					return true
+				}
+				show.done(0)
+				return false
+			},
 			func(x *upload.Unfinished) error {
 				seen++
 				switch {
 				case !l.isOld(x):
 				case asks:
 					l.count(x)
-					l.tell(x, uploadUnfinished, "", nil)
-					kept = append(kept, x)
+					if l.mayAbort(x) {
+						l.offer(x)
+						kept = append(kept, x)
+					}
 				case l.o.abort:
 					l.count(x)
-					workers.Go(func() error { l.end(ctx, x); return nil })
+					workers.Go(func() error {
+						l.end(ctx, x)
+						show.done(0)
+						return nil
+					})
+					return nil
 				default:
 					l.count(x)
 					l.tell(x, uploadUnfinished, "", nil)
 				}
+				show.done(0)
 				return nil
 			})
 		workers.Wait()
+		show.stop()
 		if l.o.id != "" && seen == 0 && ctx.Err() == nil {
 			return l.direct(ctx, t, err)
 		}
@@ -175,6 +226,9 @@ func (l *uploadsList) list(ctx context.Context, t target) error {
 				return err
 			}
 		}
+		if l.o.id != "" {
+			return nil
+		}
 		if listing.Short != "" && l.o.abort && l.summary.Aborted > before && round < maxRounds {
 			continue // what was in the way is gone
 		}
@@ -182,8 +236,14 @@ func (l *uploadsList) list(ctx context.Context, t target) error {
 			l.summary.Complete = false
 			l.out.complain("%s: the store did not list all unfinished uploads: %s", t, listing.Short)
 		}
-		if seen == 0 && strings.HasPrefix(listing.Server, "MinIO") {
-			l.note("MinIO lists the unfinished uploads of a whole key only (s3://BUCKET/KEY), and those of a bucket until it is started again")
+		if minIO := strings.HasPrefix(listing.Server, "MinIO"); minIO && listed == 0 && prefix != "" {
+			prefix = "" // it knows some of the bucket's, but none by a prefix
+			continue
+		} else if minIO && prefix == "" {
+			l.note("MinIO lists the unfinished uploads of a whole key (s3://BUCKET/KEY); of a bucket, those that were begun since it was started")
+		}
+		if folder, _, ok := t.wildcard(); ok && listed == 0 {
+			l.note("a URL is no pattern: " + t.String() + " means keys that begin so; all that is below it: " + shellLine([]string{"s3up", "uploads", folder.String()}))
 		}
 		return nil
 	}
@@ -213,11 +273,19 @@ func (l *uploadsList) direct(ctx context.Context, t target, listing error) error
 		l.tell(x, uploadUnfinished, "", nil)
 	case l.o.yes || l.o.dryRun:
 		l.end(ctx, x)
-	default:
-		l.tell(x, uploadUnfinished, "", nil)
+	case l.mayAbort(x):
+		l.offer(x)
 		return l.ask(ctx, t, []*upload.Unfinished{x})
 	}
 	return nil
+}
+
+// offer tells of an upload before somebody is asked about it. With --json each has
+// one line alone, when its fate is known.
+func (l *uploadsList) offer(x *upload.Unfinished) {
+	if !l.o.json {
+		l.tell(x, uploadUnfinished, "", nil)
+	}
 }
 
 // isOld says whether an upload is one that --older-than means.
@@ -237,12 +305,16 @@ func (l *uploadsList) ask(ctx context.Context, t target, all []*upload.Unfinishe
 		bytes += x.Bytes
 	}
 	yes, err := l.confirm(ctx, fmt.Sprintf("abort %s of %s under %s? What was sent is lost.", plural(len(all), "upload"), byteSize(bytes), t))
-	if err != nil {
-		return err
-	}
 	if !yes {
-		l.out.talk("nothing was aborted")
-		return nil
+		if l.o.json {
+			for _, x := range all {
+				l.tell(x, uploadUnfinished, "", nil)
+			}
+		}
+		if err == nil {
+			l.out.talk("nothing was aborted")
+		}
+		return err
 	}
 	workers := new(errgroup.Group)
 	workers.SetLimit(max(l.o.store.Connections, 1))
@@ -260,14 +332,25 @@ func (l *uploadsList) ask(ctx context.Context, t target, all []*upload.Unfinishe
 	return workers.Wait()
 }
 
-// end aborts an upload, unless it lives.
-func (l *uploadsList) end(ctx context.Context, x *upload.Unfinished) {
+// mayAbort says whether an upload may be aborted; if it lives, that is told.
+func (l *uploadsList) mayAbort(x *upload.Unfinished) bool {
 	idle, known := x.Idle()
 	switch {
-	case !known && !l.o.force:
+	case l.o.force:
+	case !known:
 		l.leave(x, "nobody can tell when it last moved")
-	case idle < liveFor && !l.o.force:
+		return false
+	case idle < liveFor:
 		l.leave(x, "it moved "+ago(idle)+" ago")
+		return false
+	}
+	return true
+}
+
+// end aborts an upload, unless it lives.
+func (l *uploadsList) end(ctx context.Context, x *upload.Unfinished) {
+	switch {
+	case !l.mayAbort(x):
 	case l.o.dryRun:
 		l.mu.Lock()
 		l.summary.WouldAbort++
@@ -297,6 +380,7 @@ func (l *uploadsList) ended(x *upload.Unfinished, err error) {
 		l.mu.Lock()
 		l.summary.Aborted++
 		l.tally.done++
+		delete(l.seen, nameOf(x.Bucket, x.Key, x.ID))
 		l.mu.Unlock()
 		l.tell(x, uploadAborted, "", nil)
 		return

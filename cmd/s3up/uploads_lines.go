@@ -15,6 +15,7 @@ import (
 type uploadsSummary struct {
 	V          int      `json:"v"`
 	Type       string   `json:"type"` // summary
+	Op         string   `json:"op"`   // uploads
 	Uploads    int      `json:"uploads"`
 	Parts      int64    `json:"parts"`
 	Bytes      int64    `json:"bytes"`
@@ -26,6 +27,7 @@ type uploadsSummary struct {
 	DurationMS int64    `json:"duration_ms"`
 	Exit       int      `json:"exit"`
 	Notes      []string `json:"notes,omitempty"`
+	endLine
 }
 
 // An uploadLine is what --json says of an unfinished upload. What the store does
@@ -65,12 +67,9 @@ const (
 
 func urlOf(x *upload.Unfinished) string { return target{x.Bucket, x.Key}.String() }
 
-// tell writes the line of an upload. With --json it has one alone, when its fate
-// is known.
+// tell writes the line of an upload.
 func (l *uploadsList) tell(x *upload.Unfinished, status, why string, p *problem) {
-	asks := l.o.abort && !l.o.yes && !l.o.dryRun
 	switch {
-	case l.o.json && asks && status == uploadUnfinished:
 	case l.o.json:
 		l.out.result(jsonLine(newUploadLine(x, status, why, p)))
 	case !l.o.quiet:
@@ -180,6 +179,7 @@ func (l *uploadsList) refuse(err error) {
 	}
 	p := explain(err, f)
 	l.tally.fail(p)
+	l.summary.end(p)
 	l.out.complain("%s", sentence(p.why, p.hint))
 }
 
@@ -205,7 +205,7 @@ func (l *uploadsList) finish(ctx context.Context) int {
 	}
 	switch {
 	case l.o.json:
-		s.V, s.Type, s.Notes = schema, "summary", l.notes
+		s.V, s.Type, s.Op, s.Notes = schema, "summary", "uploads", l.notes
 		s.DurationMS, s.Exit = time.Since(l.start).Milliseconds(), code
 		l.out.result(jsonLine(*s))
 	case s.Uploads > 0:

@@ -10,8 +10,10 @@ import (
 	"net/http"
 	"reflect"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -65,6 +67,7 @@ type call struct {
 	asked       bool      // has had the credentials renewed
 	dated       bool      // was made again because of the clock
 	relocated   bool      // was made again in another region
+	misread     int       // answers that name what XML cannot hold
 
 	// Of the last attempt:
 	attempt int
@@ -189,6 +192,10 @@ func (c *call) IsErrorRetryable(err error) bool {
 	if c.isElsewhere(err) {
 		return true
 	}
+	if isUnreadable(err) && !fitsXML(c.key) {
+		c.misread++ // the answer names the key, and never reads otherwise, unless it was cut
+		return c.misread < misreadAttempts && retryable(err)
+	}
 	// Answers to HEAD have no body that could say what the matter is.
 	mute := c.op == "HeadObject"
 	if (Code(err) == "ExpiredToken" || mute && StatusCode(err) == http.StatusBadRequest) && !c.asked {
@@ -243,6 +250,10 @@ func noToken(error) error { return nil }
 // slowAttempts is how often an attempt that took longer than patience lasts is
 // no reason to lose it: on a slow line, a part can take longer than that.
 const slowAttempts = 3
+
+// misreadAttempts is how often an answer may be unreadable that names a key which
+// XML cannot hold.
+const misreadAttempts = 3
 
 // moved says whether some of the body went out in the last attempt.
 func (c *call) moved() bool { return c.body != nil && c.body.read.Load() > 0 }
@@ -345,9 +356,20 @@ func isTemporaryAnswer(err error) bool {
 // else than the store answered with success.
 func isCut(err error) bool {
 	var netErr net.Error
+	return StatusCode(err) != 0 && (errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &netErr)) || isUnreadable(err)
+}
+
+// isUnreadable says that an answer with success is not one that the call has.
+func isUnreadable(err error) bool {
 	var syntax *xml.SyntaxError
 	var unreadable *smithy.DeserializationError
-	status := StatusCode(err)
-	return status != 0 && (errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &netErr)) ||
-		status/100 == 2 && (errors.As(err, &syntax) || errors.As(err, &unreadable))
+	return StatusCode(err)/100 == 2 && (errors.As(err, &syntax) || errors.As(err, &unreadable))
+}
+
+// fitsXML says whether XML can hold a key, by the characters that it has
+// (https://www.w3.org/TR/xml/#charsets).
+func fitsXML(key string) bool {
+	return utf8.ValidString(key) && !strings.ContainsFunc(key, func(r rune) bool {
+		return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == '\uFFFE' || r == '\uFFFF'
+	})
 }

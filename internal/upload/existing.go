@@ -128,6 +128,7 @@ func (t *transfer) normalizeExisting(ctx context.Context) error {
 	t.original, t.completed, t.composite = out, now, now.etag
 	t.size, t.res.Size, t.res.Was = aws.ToInt64(out.ContentLength), aws.ToInt64(out.ContentLength), now.etag
 	t.res.Parts, t.res.StorageClass = etag.Parts(now.etag), string(cmp.Or(out.StorageClass, types.StorageClassStandard))
+	t.res.Modified = aws.ToTime(out.LastModified)
 	t.encryption(out.ServerSideEncryption, out.SSECustomerAlgorithm)
 	t.result(now, ETagMultipart)
 	if !t.isEncrypted() && etag.IsMD5(now.etag) {
@@ -140,6 +141,10 @@ func (t *transfer) normalizeExisting(ctx context.Context) error {
 	}
 	if t.existing.DryRun {
 		t.res.Status = WouldNormalize
+		t.noteEarlyDeletion(out)
+		if now.version != "" && now.version != "null" && !t.o.PruneVersion {
+			t.note("the bucket keeps versions: the version of parts would stay behind as a noncurrent one")
+		}
 		if t.existing.grants != nil {
 			t.res.Custom = append(t.res.Custom, "an ACL of its own")
 		}

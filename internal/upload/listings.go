@@ -151,6 +151,7 @@ func (l listings) parts(ctx context.Context, in s3.ListPartsInput) (map[int]stor
 
 // abort ends an upload and makes sure that it is gone.
 func (l listings) abort(ctx context.Context, key, id string, parts func(context.Context) (int, error)) error {
+	left := errStillThere
 	for range aborts {
 		_, err := l.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &l.bucket, Key: &key, UploadId: &id}, l.with)
 		if err != nil {
@@ -165,11 +166,15 @@ func (l listings) abort(ctx context.Context, key, id string, parts func(context.
 			return nil
 		case err != nil && cannot(err):
 			return nil // nobody can tell; the abort itself was accepted
+		case status(err)/100 == 2:
+			left = nil // so it cannot be read either; the next abort may tell
 		case err != nil:
 			return err
+		default:
+			left = errStillThere
 		}
 	}
-	return errStillThere
+	return left
 }
 
 // listed returns a key as a listing has it. The SDK does not decode those that

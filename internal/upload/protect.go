@@ -299,6 +299,10 @@ var billed = map[types.StorageClass]int{
 	types.StorageClassGlacier: 90, types.StorageClassDeepArchive: 180,
 }
 
+// BilledDays are the days that S3 bills of an object of a storage class at least,
+// also if it is replaced before; 0 if there is no such bound.
+func BilledDays(class string) int { return billed[types.StorageClass(class)] }
+
 // noteEarlyDeletion tells what it costs to replace an object, where no way avoids
 // it: one of a class for rare access is billed for longer than it was there. In
 // a bucket that keeps versions it stays.

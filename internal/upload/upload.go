@@ -281,9 +281,10 @@ type Result struct {
 	// The store's checksum of the whole object, in base64, which is that of the bytes
 	// that were read; empty if it shows none.
 	ChecksumAlgorithm, Checksum string
-	// Of an object that was there already: its ETag before, its class, and why it was
-	// left as it is.
+	// Of an object that was there already: its ETag before, its class, when it was
+	// written, and why it was left as it is.
 	Was, StorageClass string
+	Modified          time.Time
 	Skip              Skip
 	Custom            []string // of a dry run: what it has that no copy takes along
 

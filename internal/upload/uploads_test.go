@@ -180,3 +180,23 @@ func TestUnfinishedStops(t *testing.T) {
 		cancel()
 	}
 }
+
+// What an upload holds whose key XML cannot hold cannot be told on some stores; it
+// is listed and aborted all the same.
+func TestUnreadableParts(t *testing.T) {
+	st := newStand(t, s3test.Options{})
+	st.Begin(st.bucket, "a\x01b", time.Now(), 10)
+	st.Fault(s3test.Fault{Op: "ListParts", Times: -1, Do: s3test.HTML200})
+	u := st.uploader(t, upload.Limits{})
+	seen := 0
+	_, err := u.Unfinished(t.Context(), st.bucket, "", everyUpload, func(x *upload.Unfinished) error {
+		seen++
+		if x.Parts != -1 || x.Err == nil || st.Count("ListParts") != 3 {
+			t.Errorf("%d parts after %d requests, %v", x.Parts, st.Count("ListParts"), x.Err)
+		}
+		return u.AbortUpload(t.Context(), x)
+	})
+	if left := st.Uploads(st.bucket); err != nil || seen != 1 || len(left) != 0 {
+		t.Errorf("%d seen, %d left, %v", seen, len(left), err)
+	}
+}
