@@ -14,29 +14,25 @@ import (
 
 // A client is another program that uploads.
 type client struct {
-	// place is where it is looked for: a folder that the Makefile fills, or PATH. There
-	// are other programs that are called mc.
-	built bool
-	// args store a file as a key, with properties that it can give, in parts of so many
-	// MiB; 0 is what it does by itself.
-	args func(file, bucket, key string, part int) []string
+	built bool // by the Makefile; else it is looked for on PATH, where other programs are called mc
+	// args store a file as an object, with properties that the program can give.
+	args func(p clientPlace, file, object string) []string
 	env  func(p clientPlace) []string
 }
 
+// A clientPlace is where a client is to upload to, and how.
 type clientPlace struct {
 	endpoint       *url.URL
 	access, secret string
 	home           string
-	part           int
+	part           int // in MiB; 0: what it does by itself
 }
-
-const fixedType = "text/x-test"
 
 var clients = map[string]client{
 	"aws": {
-		args: func(file, bucket, key string, part int) []string {
-			return []string{"s3", "cp", "--no-progress", "--metadata", "owner=me", "--content-type", fixedType, "--cache-control", "no-store",
-				file, "s3://" + bucket + "/" + key}
+		args: func(p clientPlace, file, object string) []string {
+			return []string{"s3", "cp", "--no-progress", "--metadata", "owner=me", "--content-type", "text/x-test", "--cache-control", "no-store",
+				file, "s3://" + object}
 		},
 		env: func(p clientPlace) []string {
 			config := ""
@@ -50,11 +46,11 @@ var clients = map[string]client{
 	},
 	"rclone": {
 		built: true,
-		args: func(file, bucket, key string, part int) []string {
+		args: func(p clientPlace, file, object string) []string {
 			words := []string{"copyto", "--header-upload", "Cache-Control: no-store", "--header-upload", "x-amz-meta-owner: me",
-				"--header-upload", "x-amz-tagging: team=a%20b", "--s3-no-check-bucket", file, ":s3:" + bucket + "/" + key}
-			if part > 0 {
-				words = append(words, "--s3-upload-cutoff", "5Mi", "--s3-chunk-size", fmt.Sprint(part, "Mi"))
+				"--header-upload", "x-amz-tagging: team=a%20b", "--s3-no-check-bucket", file, ":s3:" + object}
+			if p.part > 0 {
+				words = append(words, "--s3-upload-cutoff", "5Mi", "--s3-chunk-size", fmt.Sprint(p.part, "Mi"))
 			}
 			return words
 		},
@@ -65,8 +61,8 @@ var clients = map[string]client{
 	},
 	"mc": {
 		built: true,
-		args: func(file, bucket, key string, part int) []string {
-			return []string{"cp", "--quiet", "--attr", "Cache-Control=no-store;owner=me", "--tags", "team=a b", file, "there/" + bucket + "/" + key}
+		args: func(p clientPlace, file, object string) []string {
+			return []string{"cp", "--quiet", "--attr", "Cache-Control=no-store;owner=me", "--tags", "team=a b", file, "there/" + object}
 		},
 		env: func(p clientPlace) []string {
 			u := *p.endpoint
@@ -79,15 +75,15 @@ var clients = map[string]client{
 		},
 	},
 	"s3cmd": {
-		args: func(file, bucket, key string, part int) []string {
-			words := []string{"put", "--no-progress", "--config", os.DevNull, "--no-ssl", "--mime-type", fixedType,
-				"--add-header", "Cache-Control: no-store", "--add-header", "x-amz-meta-owner: me"}
-			if part > 0 {
-				words = append(words, "--multipart-chunk-size-mb", fmt.Sprint(part))
+		args: func(p clientPlace, file, object string) []string {
+			words := []string{"put", "--no-progress", "--config", os.DevNull, "--no-ssl", "--mime-type", "text/x-test",
+				"--add-header", "Cache-Control: no-store", "--add-header", "x-amz-meta-owner: me", "--host", p.endpoint.Host,
+				"--host-bucket", p.endpoint.Host, "--access_key", p.access, "--secret_key", p.secret, "--region", "us-east-1"}
+			if p.part > 0 {
+				words = append(words, "--multipart-chunk-size-mb", fmt.Sprint(p.part))
 			}
-			return append(words, file, "s3://"+bucket+"/"+key)
+			return append(words, file, "s3://"+object)
 		},
-		env: func(p clientPlace) []string { return nil },
 	},
 }
 
@@ -136,17 +132,15 @@ func cmdClient(ts *testscript.TestScript, _ bool, args []string) {
 		_, err := fmt.Sscan(args[3], &p.part)
 		ts.Check(err)
 	}
-	words := c.args(ts.MkAbs(args[1]), standOf(ts).bucket, args[2], p.part)
-	if name == "s3cmd" {
-		words = append(words, "--host", endpoint.Host, "--host-bucket", endpoint.Host, "--access_key", p.access, "--secret_key", p.secret, "--region", "us-east-1")
+	if c.env != nil {
+		for _, pair := range c.env(p) {
+			key, value, _ := strings.Cut(pair, "=")
+			old := ts.Getenv(key)
+			ts.Setenv(key, value)
+			defer ts.Setenv(key, old)
+		}
 	}
-	for _, pair := range c.env(p) {
-		key, value, _ := strings.Cut(pair, "=")
-		old := ts.Getenv(key)
-		ts.Setenv(key, value)
-		defer ts.Setenv(key, old)
-	}
-	ts.Check(ts.Exec(c.path(name), words...))
+	ts.Check(ts.Exec(c.path(name), c.args(p, ts.MkAbs(args[1]), standOf(ts).bucket+"/"+args[2])...))
 }
 
 // cmdFlip flips a bit of each file that a pattern matches; once more, and it is what
