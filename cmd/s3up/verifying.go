@@ -125,9 +125,7 @@ func (c *verifying) run(ctx context.Context, sums []*check) error {
 // folder verifies all files below a folder. What is there, and what is listed, come
 // in the order of keys: neither is held.
 func (c *verifying) folder(ctx context.Context, root string, give func(*check)) error {
-	walk := tree.Walk(ctx, root, c.o.key, tree.Options{Skipped: func(s tree.Skip) {
-		c.out.talk("note: %s is passed by: it is no regular file", s.Path)
-	}})
+	walk := tree.Walk(ctx, root, c.o.key, tree.Options{Skipped: c.passedBy})
 	age := aging{begun: []time.Time{time.Now()}}
 	var unread string // a folder that could not be read: what is below it is not known
 	err := sideBySide(walk, tree.List(ctx, c.store.Client, c.o.bucket, c.o.key), func(f *tree.File, o *tree.Object) bool {
@@ -301,6 +299,7 @@ func (c *verifying) refuse(err error) {
 func (c *verifying) finish(ctx context.Context) int {
 	s := &c.summary
 	code := c.exit(ctx)
+	c.tellMore()
 	if c.several {
 		c.out.talk("%s", s.words(c.o.bucket, c.o.key))
 	}
