@@ -40,7 +40,11 @@ func (p *program) explainETags(o etagOptions) (int, error) {
 	for _, t := range targets {
 		var x *verify.Explanation
 		if err == nil {
-			x, err = verify.New(e.store.Client, how).Explain(ctx, t.bucket, t.key)
+			if x, err = verify.New(e.store.Client, how).Explain(ctx, t.bucket, t.key); err != nil {
+				err = e.named(ctx, t.bucket, t.key, how.CustomerKey, err)
+			} else if x == nil {
+				err = e.notMissing(ctx, t.bucket, t.key)
+			}
 		}
 		e.reportObject(t.bucket, t.key, x, causeOf(ctx, err))
 		if ctx.Err() != nil || e.store == nil {

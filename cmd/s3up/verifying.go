@@ -53,6 +53,8 @@ type verifying struct {
 	show    *reading
 	reads   chan struct{} // bounds the files that are read at once
 	several bool
+	missing sync.Once // something was, and it was asked what
+	away    error     // if it is more than an object
 
 	mu      sync.Mutex
 	summary verifySummary
@@ -234,7 +236,15 @@ func (c *verifying) one(ctx context.Context, k *check) (*verify.Result, error) {
 	}
 	read := &readingOf{show: c.show, name: k.name(), size: local.Size, turn: c.reads, ctx: ctx}
 	defer read.end()
-	return c.v.Verify(ctx, read.local(local), c.o.bucket, k.key, k.listed, read.progress)
+	r, err := c.v.Verify(ctx, read.local(local), c.o.bucket, k.key, k.listed, read.progress)
+	switch {
+	case err != nil:
+		err = c.named(ctx, c.o.bucket, k.key, customerKeyHeaders(c.o.customerKey), err)
+	case r.Status == verify.Missing:
+		c.missing.Do(func() { c.away = c.notMissing(ctx, c.o.bucket, k.key) })
+		err = c.away
+	}
+	return r, err
 }
 
 // extra is the status of an object that nothing is compared with.
