@@ -104,7 +104,7 @@ soak:
 
 # Go benchmarks: the hash, and whole uploads to a store that keeps no bytes.
 bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./internal/etag ./internal/crc ./internal/upload
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/etag ./internal/crc ./internal/upload ./internal/verify
 
 # s3up beside other uploaders, as tables in Markdown: see docs/performance.md.
 #
