@@ -29,7 +29,7 @@ Examples:
   s3up verify site/ s3://www/                      every file below, and what is there beside
   s3up verify *.tar.gz s3://releases/v1.4/
   zcat db.gz | s3up verify - s3://backups/db       a stream
-  s3up verify --sums SHA256SUMS s3://releases/v1.4/   without the files; - is stdin
+  s3up verify --sums MD5SUMS s3://releases/v1.4/   without the files; - is stdin
   s3up verify --require proof db.dump s3://vault/db.dump
   s3up verify --json site/ s3://www/ | jq -r 'select(.status == "differs").key'
 
@@ -41,9 +41,10 @@ weaker: it tells what was to be stored. The answer says which it was, and --requ
 ETags under SSE-KMS and SSE-C are no MD5s, and prove nothing.
 
 Each object is match, differs, missing, unverifiable (nothing proves or refutes it) or failed; what
-a listing has and the directory has not is extra. The exit code is 0 if all match; 4 if something
-differs or is missing, whatever else happened; 8 if nothing is there at all; then that of what
-failed; 9 if something is unverifiable.
+a listing has and the directory has not is extra. Sums are compared with what the store keeps: MD5s
+with the ETags that s3up makes, SHA256s where there is a SHA256. The exit code is 0 if all match; 4
+if something differs or is missing, whatever else happened; 8 if nothing is there at all; then that
+of what failed; 9 if something is unverifiable.
 `
 
 func verifyFlags() []cli.Flag {
@@ -185,7 +186,7 @@ func (p *program) sumChecks(o verifyOptions) ([]*check, error) {
 	if o.sums != stdinName {
 		f, err := os.Open(o.sums)
 		if err != nil {
-			return nil, usagef("", "--sums %s: %s", quoted(o.sums), rootCause(err))
+			return nil, usagef("check the path", "--sums %s: %s", quoted(o.sums), rootCause(err))
 		}
 		defer f.Close()
 		in = f
