@@ -68,8 +68,11 @@ tidy:
 	$(GO) mod tidy -diff
 
 # Where INSTALL_TIMEOUT is set, a store that could not be built within it is left
-# out, loudly; without it, that is a failure.
+# out, loudly; without it, that is a failure. Other clients, whose objects are to be
+# explained, are those that there are: see CLIENTS.
+CLIENTS = aws s3cmd $(BIN)/rclone $(BIN)/mc
 integration: $(STORES:%=$(BIN)/%)
+	@for client in $(CLIENTS); do command -v $$client >/dev/null || echo "*** NOT TESTED with what $$client stores: it is not here ***" >&2; done
 	@set -e; for store in $(STORES); do \
 		if [ ! -x $(BIN)/$$store ]; then echo "*** NOT TESTED against $$store: it is not built ***" >&2; continue; fi; \
 		echo "--- $$store"; \
@@ -101,7 +104,7 @@ soak:
 
 # Go benchmarks: the hash, and whole uploads to a store that keeps no bytes.
 bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./internal/etag ./internal/crc ./internal/upload
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/etag ./internal/crc ./internal/upload ./internal/verify
 
 # s3up beside other uploaders, as tables in Markdown: see docs/performance.md.
 #

@@ -134,6 +134,8 @@ type link struct {
 
 	mu    sync.Mutex
 	notes []string // that concern the run and no single object
+	alike map[string]*alike
+	kinds []string // the keys of alike, in their order
 }
 
 func (p *program) newLink(o connection) *link {

@@ -48,9 +48,7 @@ type copying struct {
 	first   int         // the code of the first that failed
 	cut     int         // files that a signal ended
 	kept    bool        // one of them can be gone on with
-	alike   map[string]*alike
-	kinds   []string // the keys of alike, in their order
-	unnamed int      // objects in place whose MD5 is not known
+	unnamed int         // objects in place whose MD5 is not known
 }
 
 // A halt ends a run before all is begun: why, of each file that is known by then, and
@@ -61,7 +59,7 @@ type halt struct{ why, line string }
 func (p *program) newCopying(o cpOptions, several bool) *copying {
 	c := &copying{
 		link: p.newLink(o.connection), o: o, several: several, show: silence{},
-		exits: make(map[int]int), alike: make(map[string]*alike),
+		exits: make(map[int]int),
 	}
 	c.facts.bucket, c.facts.asked, c.facts.properties = o.bucket, o.askedFor(), o.properties
 	c.facts.locks = o.properties.LockMode != "" || o.properties.LegalHold

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	"s3up/internal/etag"
 	"s3up/internal/verify"
 )
 
@@ -40,7 +41,11 @@ func (p *program) explainETags(o etagOptions) (int, error) {
 	for _, t := range targets {
 		var x *verify.Explanation
 		if err == nil {
-			x, err = verify.New(e.store.Client, how).Explain(ctx, t.bucket, t.key)
+			if x, err = verify.New(e.store.Client, how).Explain(ctx, t.bucket, t.key); err != nil {
+				err = e.named(ctx, t.bucket, t.key, how.CustomerKey, err)
+			} else if x == nil {
+				err = e.notMissing(ctx, t.bucket, t.key)
+			}
 		}
 		e.reportObject(t.bucket, t.key, x, causeOf(ctx, err))
 		if ctx.Err() != nil || e.store == nil {
@@ -104,11 +109,7 @@ func explanationWords(x *verify.Explanation) string {
 		case x.Told:
 			words += " of several sizes, as the store tells"
 		case len(x.PartSizes) > 0:
-			var sizes []string
-			for _, p := range x.PartSizes {
-				sizes = append(sizes, unspaced(p))
-			}
-			words += ", whose size the store does not tell; it may be " + strings.Join(sizes, ", ") + ": etag FILE URL finds out"
+			words += ", whose size the store does not tell; by their number it may be " + possibleWords(x) + ": etag FILE URL finds out"
 		default:
 			words += " whose size the store does not tell"
 		}
@@ -123,6 +124,20 @@ func explanationWords(x *verify.Explanation) string {
 		words += fmt.Sprintf("; the metadata %s (%s) says that the MD5 is %s", c.Name, verify.Claimants[c.Name], c.MD5)
 	}
 	return words
+}
+
+// possibleWords are the sizes of parts that make the number that there is, and who cuts
+// so; those that somebody cuts by default come first.
+func possibleWords(x *verify.Explanation) string {
+	var known, other []string
+	for _, p := range x.PartSizes {
+		if tools := etag.CutBy(x.Object.Size, p); len(tools) > 0 {
+			known = append(known, fmt.Sprintf("%s (so cut by default: %s)", unspaced(p), strings.Join(tools, ", ")))
+		} else {
+			other = append(other, unspaced(p))
+		}
+	}
+	return strings.Join(append(known, other...), ", ")
 }
 
 func cutWords(tools []string) string {
@@ -150,6 +165,8 @@ type explainLine struct {
 	Told      string   `json:"part_size_from,omitempty"`
 	MaybeSize []int64  `json:"possible_part_sizes,omitempty"`
 	CutBy     []string `json:"cut_by,omitempty"`
+	// MaybeCutBy are those of possible_part_sizes that programs cut by default, and which.
+	MaybeCutBy map[int64][]string `json:"possibly_cut_by,omitempty"`
 
 	Checksums map[string]string `json:"checksums,omitempty"`
 	Claims    map[string]string `json:"claims,omitempty"` // MD5s, by the metadata that they are in
@@ -166,6 +183,14 @@ func (l *explainLine) fill(x *verify.Explanation) {
 	l.Parts, l.PartSize, l.MaybeSize, l.CutBy = o.Parts(), x.PartSize, x.PartSizes, x.Tools
 	if x.Told {
 		l.Told = "store"
+	}
+	for _, p := range x.PartSizes {
+		if tools := etag.CutBy(o.Size, p); len(tools) > 0 {
+			if l.MaybeCutBy == nil {
+				l.MaybeCutBy = make(map[int64][]string)
+			}
+			l.MaybeCutBy[p] = tools
+		}
 	}
 	for _, c := range o.Checksums {
 		if l.Checksums == nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"iter"
@@ -184,77 +183,6 @@ func (c *copying) names(t *task) tree.Names {
 		n.Base = o.sources[0]
 	}
 	return n
-}
-
-// passedBy notes what a walk passes by.
-func (c *copying) passedBy(s tree.Skip) {
-	switch s.Why {
-	case tree.SkippedLink:
-		c.noteAlike("link", "more links are passed by", "%s is a link, and passed by", s.Path)
-	case tree.SkippedLoop:
-		c.noteAlike("loop", "more links lead back to folders that they are in", "%s leads back to %s, which it is in: it is passed by", s.Path, s.To)
-	default:
-		c.noteAlike("special", "more that are no regular files are passed by", "%s is %s, and passed by", s.Path, kindOf(s.Mode))
-	}
-}
-
-// kindOf names what is no regular file.
-func kindOf(mode fs.FileMode) string {
-	switch {
-	case mode&fs.ModeSocket != 0:
-		return "a socket"
-	case mode&fs.ModeNamedPipe != 0:
-		return "a pipe"
-	case mode&fs.ModeDevice != 0:
-		return "a device"
-	}
-	return "no regular file"
-}
-
-// maxAlike is how many notes of one kind are told; of the others, their number is.
-const maxAlike = 10
-
-// maxKinds is how many kinds of notes there are, at most.
-const maxKinds = 100
-
-// An alike is how many notes of one kind there were, and the words for those that
-// were not told.
-type alike struct {
-	more string
-	n    int
-}
-
-// noteAlike tells a note of a kind of which there may be very many.
-func (c *copying) noteAlike(kind, more, format string, args ...any) {
-	if c.mayTell(kind, more) {
-		c.note(oneLine(clip(fmt.Sprintf(format, args...))))
-	}
-}
-
-// mayTell counts a note, and says whether it is one of the first of its kind.
-func (c *copying) mayTell(kind, more string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.alike[kind] == nil && len(c.alike) >= maxKinds {
-		kind, more = "", "more notes"
-	}
-	a := c.alike[kind]
-	if a == nil {
-		a = &alike{more: more}
-		c.alike[kind] = a
-		c.kinds = append(c.kinds, kind)
-	}
-	a.n++
-	return a.n <= maxAlike
-}
-
-// tellMore tells how many notes were not told.
-func (c *copying) tellMore() {
-	for _, kind := range c.kinds {
-		if a := c.alike[kind]; a.n > maxAlike {
-			c.note(fmt.Sprintf("%d %s", a.n-maxAlike, a.more))
-		}
-	}
 }
 
 // aboutTree knows why a file that was found cannot be uploaded.

@@ -34,7 +34,7 @@ func TestFoundFileBecomesPipe(t *testing.T) {
 func TestNotesAreBounded(t *testing.T) {
 	stderr := create(t, filepath.Join(t.TempDir(), "err"))
 	l := &link{program: &program{}, out: &output{stderr: stderr}}
-	c := &copying{link: l, alike: make(map[string]*alike), several: true}
+	c := &copying{link: l, several: true}
 	for i := range 1000 {
 		c.passedBy(tree.Skip{Path: fmt.Sprint("link", i), Why: tree.SkippedLink})
 		c.noted(upload.Event{Text: "the same", Job: &upload.Job{Source: upload.NewStream("file", nil)}})

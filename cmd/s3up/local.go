@@ -28,7 +28,7 @@ func openLocal(ctx context.Context, path string, stdin *os.File) (*localFile, er
 	}
 	info, err := f.Stat()
 	if err == nil && info.IsDir() {
-		err = usagef("name its files, or give it alone", "%s is a directory", path)
+		err = usagef("name its files", "%s is a directory", path)
 	}
 	if err != nil {
 		f.Close()

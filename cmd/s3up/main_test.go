@@ -25,7 +25,10 @@ func TestScripts(t *testing.T) {
 		Setup:               setUp,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Condition: func(name string) (bool, error) { // the name of a real store
+		Condition: func(name string) (bool, error) { // the name of a real store, or client: and that of a program
+			if program, ok := strings.CutPrefix(name, "client:"); ok {
+				return haveClient(program)
+			}
 			if expectations[name] == nil {
 				return false, fmt.Errorf("no such store")
 			}
@@ -33,9 +36,11 @@ func TestScripts(t *testing.T) {
 			return real != nil && real.name == name, nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"client":      cmdClient,
 			"composite":   cmdComposite,
 			"exits":       cmdExits,
 			"finish":      cmdFinish,
+			"flip":        cmdFlip,
 			"jsonl":       cmdJSONL,
 			"md5":         cmdMD5,
 			"memory":      cmdMemory,

@@ -172,7 +172,7 @@ type s3Command struct {
 // s3Commands:
 //
 //	s3 object KEY                 what a GET shows
-//	s3 attributes KEY             what the object carries beside that
+//	s3 attributes [KEY]           what the object, or each, carries beside that
 //	s3 arrives KEY SHOWN TOLD IN  it has a line of that there, or one line of the
 //	                              file IN, about the file that it was, tells that not
 //	s3 objects                    all keys, quoted
@@ -204,7 +204,7 @@ var s3Commands = map[string]s3Command{
 	"object":  {1, false, (*stand).object},
 	"objects": {0, false, (*stand).objects},
 
-	"attributes": {1, false, (*stand).attributes},
+	"attributes": {0, false, (*stand).attributes},
 	"arrives":    {4, false, (*stand).arrives},
 
 	"uploads": {1, false, (*stand).uploads},
@@ -276,8 +276,19 @@ func (st *stand) object(_ *testscript.TestScript, args []string) (string, error)
 
 // attributes tells what HEAD and the calls about single properties show of an
 // object, a line for each that it has.
-func (st *stand) attributes(_ *testscript.TestScript, args []string) (string, error) {
+func (st *stand) attributes(ts *testscript.TestScript, args []string) (string, error) {
 	ctx := context.Background()
+	if len(args) == 0 {
+		var b strings.Builder
+		for _, key := range st.keys(ctx) {
+			text, err := st.attributes(ts, []string{key})
+			if err != nil {
+				return "", err
+			}
+			fmt.Fprintf(&b, "%q\n%s", key, text)
+		}
+		return b.String(), nil
+	}
 	head, err := st.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &st.bucket, Key: &args[0]})
 	if err != nil {
 		return "", err

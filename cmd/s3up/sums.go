@@ -2,10 +2,13 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 
 	"s3up/internal/verify"
@@ -16,6 +19,7 @@ type sum struct {
 	name      string // as the file has it, unescaped
 	algorithm verify.Algorithm
 	digest    []byte
+	line      int
 }
 
 // maxSums bounds what is held of a file of sums: it may be of any size.
@@ -32,6 +36,9 @@ func readSums(r io.Reader) ([]sum, error) {
 	for lines.Scan() {
 		n++
 		line := strings.TrimSuffix(lines.Text(), "\r")
+		if n == 1 {
+			line = strings.TrimPrefix(line, "\ufeff") // editors on Windows begin with it
+		}
 		if line == "" || line[0] == '#' {
 			continue
 		}
@@ -42,12 +49,13 @@ func readSums(r io.Reader) ([]sum, error) {
 		case len(all) == maxSums:
 			return nil, fmt.Errorf("there are more than %d lines", maxSums)
 		}
+		s.line = n
 		all = append(all, s)
 	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("line %d: %w", n+1, err)
+	if errors.Is(lines.Err(), bufio.ErrTooLong) {
+		return nil, fmt.Errorf("line %d is no line of md5sum or sha256sum: it is too long", n+1)
 	}
-	return all, nil
+	return all, lines.Err()
 }
 
 // digests are the algorithms by the number of digits of their sums.
@@ -77,7 +85,7 @@ func parseSum(line string) (sum, bool) {
 	}
 	raw, err := hex.DecodeString(digits)
 	a := digests[len(digits)]
-	return sum{name, a, raw}, err == nil && a != "" && name != ""
+	return sum{name: name, algorithm: a, digest: raw}, err == nil && a != "" && name != ""
 }
 
 // bsdName is S3's name for an algorithm; OpenSSL has SHA2-256 for SHA256.
@@ -117,20 +125,45 @@ func unescape(name string) (string, bool) {
 	return b.String(), true
 }
 
-// keyOf is what a name is below a prefix. Names that lead out of the folder that the
+// below is what a name is below a prefix. Names that lead out of the folder that the
 // sums are of are none.
-func (s sum) keyOf() (string, error) {
+func (s sum) below() (string, error) {
 	name := s.name
 	for strings.HasPrefix(name, "./") {
 		name = strings.TrimLeft(name[2:], "/")
 	}
-	if name == "" || name == "-" || strings.HasPrefix(name, "/") {
+	if name == "" || name == "-" || strings.HasPrefix(name, "/") || slices.Contains(strings.Split(name, "/"), "..") {
 		return "", fmt.Errorf("the name %s leads to no key below a prefix", quoted(clip(s.name)))
 	}
-	for part := range strings.SplitSeq(name, "/") {
-		if part == ".." {
-			return "", fmt.Errorf("the name %s leads to no key below a prefix", quoted(clip(s.name)))
-		}
-	}
 	return name, nil
+}
+
+// A bundle is what is said of one key.
+type bundle struct {
+	name, key string
+	sums      map[verify.Algorithm][]byte
+}
+
+// bundles gathers sums by the key that they are of: one that the name makes, below a
+// prefix, or always the same. The error names the line.
+func bundles(all []sum, keyOf func(sum) (string, error)) ([]*bundle, error) {
+	var found []*bundle
+	byKey := make(map[string]*bundle)
+	for _, s := range all {
+		key, err := keyOf(s)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %v", s.line, err)
+		}
+		b := byKey[key]
+		if b == nil {
+			b = &bundle{s.name, key, make(map[verify.Algorithm][]byte)}
+			byKey[key] = b
+			found = append(found, b)
+		}
+		if b.sums[s.algorithm] != nil && !bytes.Equal(b.sums[s.algorithm], s.digest) {
+			return nil, fmt.Errorf("line %d: another line has another %s of %s", s.line, s.algorithm, quoted(clip(s.name)))
+		}
+		b.sums[s.algorithm] = s.digest
+	}
+	return found, nil
 }

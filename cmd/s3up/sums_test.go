@@ -23,6 +23,8 @@ func TestReadSums(t *testing.T) {
 		{s2 + s2 + "  f", "SHA512 f"},
 		{`\` + m + `  a\\b\nc`, "MD5 a\\b\nc"},
 		{"MD5 (f) = " + m, "MD5 f"},
+		{`\MD5 (a\nb) = ` + m + "\r", "MD5 a\nb"},
+		{"\ufeff" + m + " *f", "MD5 f"},
 		{"SHA256 (a (1) = b) = " + s2, "SHA256 a (1) = b"},
 		{"SHA2-256(f)= " + s2, "SHA256 f"},
 		{"SHA512-256 (f) = " + s2, "bad"},
@@ -50,7 +52,7 @@ func TestReadSums(t *testing.T) {
 		case len(all) == 0:
 			got = "none"
 		default:
-			key, err := all[0].keyOf()
+			key, err := all[0].below()
 			if got = fmt.Sprint(all[0].algorithm, " ", key); err != nil {
 				got = "no key"
 			} else if !strings.Contains(strings.ToLower(tt.line), hex.EncodeToString(all[0].digest)) {
@@ -67,6 +69,36 @@ func TestReadSums(t *testing.T) {
 	}
 	if _, err := readSums(strings.NewReader(strings.Repeat("x", 1<<20))); err == nil {
 		t.Error("a line without end: no error")
+	}
+}
+
+// Lines about the same key are one, if they agree; the line that is wrong is named.
+func TestBundles(t *testing.T) {
+	m, other, s1 := strings.Repeat("00", 16), strings.Repeat("11", 16), strings.Repeat("22", 20)
+	for _, tt := range []struct{ lines, want string }{
+		{m + "  a\n" + m + "  b\n", "a 1, b 1"},
+		{m + "  a\n" + s1 + "  ./a\n", "a 2"},
+		{m + "  a\n" + m + "  ./a\n", "a 1"},
+		{m + "  a\n# x\n" + other + "  ./a\n", "line 3: another line has another MD5 of ./a"},
+		{m + "  a\n" + m + "  ../b\n", `line 2: the name ../b leads to no key below a prefix`},
+		{m + "  a\n\n" + m + "  /etc/b\n", `line 3: the name /etc/b leads to no key below a prefix`},
+	} {
+		all, err := readSums(strings.NewReader(tt.lines))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := bundles(all, sum.below)
+		var words []string
+		for _, b := range found {
+			words = append(words, fmt.Sprint(b.key, " ", len(b.sums)))
+		}
+		got := strings.Join(words, ", ")
+		if err != nil {
+			got = err.Error()
+		}
+		if got != tt.want {
+			t.Errorf("%q: got %s, want %s", tt.lines, got, tt.want)
+		}
 	}
 }
 

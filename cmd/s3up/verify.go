@@ -29,7 +29,7 @@ Examples:
   s3up verify site/ s3://www/                      every file below, and what is there beside
   s3up verify *.tar.gz s3://releases/v1.4/
   zcat db.gz | s3up verify - s3://backups/db       a stream
-  s3up verify --sums SHA256SUMS s3://releases/v1.4/   without the files; - is stdin
+  s3up verify --sums MD5SUMS s3://releases/v1.4/   without the files; - is stdin
   s3up verify --require proof db.dump s3://vault/db.dump
   s3up verify --json site/ s3://www/ | jq -r 'select(.status == "differs").key'
 
@@ -41,9 +41,10 @@ weaker: it tells what was to be stored. The answer says which it was, and --requ
 ETags under SSE-KMS and SSE-C are no MD5s, and prove nothing.
 
 Each object is match, differs, missing, unverifiable (nothing proves or refutes it) or failed; what
-a listing has and the directory has not is extra. The exit code is 0 if all match; 4 if something
-differs or is missing, whatever else happened; 8 if nothing is there at all; then that of what
-failed; 9 if something is unverifiable.
+a listing has and the directory has not is extra. Sums are compared with what the store keeps: MD5s
+with the ETags that s3up makes, SHA256s where there is a SHA256. The exit code is 0 if all match; 4
+if something differs or is missing, whatever else happened; 8 if nothing is there at all; then that
+of what failed; 9 if something is unverifiable.
 `
 
 func verifyFlags() []cli.Flag {
@@ -52,7 +53,7 @@ func verifyFlags() []cli.Flag {
 		textFlag(groupProof, "part-size", "SIZE", "to try first, of an object whose parts the store does not tell"),
 		textFlag(groupProof, "require", "WHAT", "proof: a digest of the store's, MD5 or SHA; checksum: or a CRC of the\nstore's; claim: or what the uploader wrote (default claim)"),
 		toggleFlag(groupProof, "allow-unverifiable", "exit 0 where nothing proves or refutes it"),
-		toggleFlag(groupProof, "exact", "exit 4 also for objects that are there beside"),
+		toggleFlag(groupProof, "exact", "exit 4 also for objects that are there beside: below the prefix, those\nthat are not among the files or sums"),
 		textFlag(groupOutput, "progress", "HOW", "bar, lines, none, or auto: bar on a terminal (default auto)"),
 	}, customerKeyFlags())
 }
@@ -114,6 +115,8 @@ func (o *verifyOptions) arguments(words []string) error {
 	}
 	switch {
 	case o.takesNames():
+	case o.exact && o.origins["exact"] == "":
+		return usagef("leave it out", "--exact is about what is below a prefix, and %s is one object", destination)
 	case len(o.sources) > 1:
 		return usagef("add a slash at its end", "%s need a destination that ends in a slash", plural(len(o.sources), "source"))
 	case len(o.sources) == 1 && isFolder(o.sources[0]):
@@ -175,14 +178,15 @@ func runVerify(p *program, v *values) (int, error) {
 	return p.verify(o, "verify", sums), nil
 }
 
-// sumChecks makes checks of the lines of a file of sums. Those of several algorithms
-// of one name are one.
+// sumChecks makes checks of the lines of a file of sums, one of each key. What is
+// wrong with a line is so for all: a check that passes it by would look like one of
+// all that is in the file.
 func (p *program) sumChecks(o verifyOptions) ([]*check, error) {
 	var in io.Reader = p.stdin
 	if o.sums != stdinName {
 		f, err := os.Open(o.sums)
 		if err != nil {
-			return nil, usagef("", "--sums %s: %s", quoted(o.sums), rootCause(err))
+			return nil, usagef("check the path", "--sums %s: %s", quoted(o.sums), rootCause(err))
 		}
 		defer f.Close()
 		in = f
@@ -191,29 +195,28 @@ func (p *program) sumChecks(o verifyOptions) ([]*check, error) {
 	if err == nil && len(all) == 0 {
 		err = errors.New("there are no sums in it")
 	}
-	if err == nil && len(all) > 1 && !o.takesNames() {
+	if err == nil && !o.takesNames() && slices.ContainsFunc(all, func(s sum) bool { return s.name != all[0].name }) {
 		err = errors.New("it has several names: the destination has to end in a slash")
+	}
+	var found []*bundle
+	if err == nil {
+		found, err = bundles(all, func(s sum) (string, error) {
+			if !o.takesNames() {
+				return o.key, nil
+			}
+			below, err := s.below()
+			if err != nil {
+				return "", err
+			}
+			return belowPrefix(o.key, below)
+		})
 	}
 	if err != nil {
 		return nil, usagef("", "--sums %s: %s", quoted(o.sums), rootCause(err))
 	}
-	var checks []*check
-	byName := make(map[string]*check)
-	for _, s := range all {
-		c := byName[s.name]
-		if c == nil || c.local.Sums[s.algorithm] != nil {
-			c = &check{source: s.name, key: o.key, local: verify.Local{Name: s.name, Size: -1, Sums: make(map[verify.Algorithm][]byte)}}
-			byName[s.name] = c
-			checks = append(checks, c)
-			if o.takesNames() {
-				below, err := s.keyOf()
-				if err == nil {
-					c.key, err = belowPrefix(o.key, below)
-				}
-				c.err = err
-			}
-		}
-		c.local.Sums[s.algorithm] = s.digest
+	checks := make([]*check, len(found))
+	for i, b := range found {
+		checks[i] = &check{source: b.name, key: b.key, local: verify.Local{Name: b.name, Size: -1, Sums: b.sums}}
 	}
 	return checks, nil
 }

@@ -72,6 +72,7 @@ func TestVerifyPermissions(t *testing.T) {
 		{"no explanation", "s3:GetObject", []string{"etag", "s3://b/same"}, 7, "s3:GetObject on b", "parts"},
 		{"a folder", "", []string{"verify", dir, "s3://b/"}, 4, "1 match, 1 differ, 1 extra", "note"},
 		{"no listing", "s3:ListBucket", []string{"verify", dir, "s3://b/"}, 4, "s3:ListBucket", "extra s3"},
+		{"no listing, and it is to tell what is beside", "s3:ListBucket", []string{"verify", "--exact", dir, "s3://b/"}, 7, "s3:ListBucket", "1 match"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			allowed := slices.Clone(shown[feature])
@@ -89,6 +90,41 @@ func TestVerifyPermissions(t *testing.T) {
 			code, said := ran(t, tt.words...)
 			if code != tt.code || !strings.Contains(said, tt.says) || strings.Contains(said, tt.not) {
 				t.Errorf("exit %d, want %d; %q and not %q in: %s", code, tt.code, tt.says, tt.not, said)
+			}
+		})
+	}
+}
+
+// A HEAD that is refused says nothing: what is wrong is named all the same.
+func TestVerifyNamesTheCause(t *testing.T) {
+	server := s3test.New(t, s3test.Options{})
+	server.CreateBucket("b")
+	file := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]string{"AWS_ACCESS_KEY_ID": server.AccessKey(), "AWS_SECRET_ACCESS_KEY": server.SecretKey(),
+		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_ENDPOINT_URL": server.URL(), "AWS_REGION": "us-east-1"} {
+		t.Setenv(name, value)
+	}
+	for _, tt := range []struct {
+		url, name, value string // of the environment
+		code             int
+		says             string
+	}{
+		{"s3://b/f", "", "", 8, "there is no such object"},
+		{"s3://nobucket/f", "", "", 8, "the bucket nobucket does not exist"},
+		{"s3://b/f", "AWS_SECRET_ACCESS_KEY", "wrong", 7, "the secret key does not fit the access key"},
+		{"s3://b/f", "AWS_ACCESS_KEY_ID", "AKIAUNKNOWN", 7, "the store does not know the access key"},
+	} {
+		t.Run(tt.says, func(t *testing.T) {
+			if tt.name != "" {
+				t.Setenv(tt.name, tt.value)
+			}
+			for _, words := range [][]string{{"verify", file, tt.url}, {"etag", tt.url}} {
+				if code, said := ran(t, words...); code != tt.code || !strings.Contains(said, tt.says) {
+					t.Errorf("%s: exit %d, want %d; %q in: %s", words[0], code, tt.code, tt.says, said)
+				}
 			}
 		})
 	}

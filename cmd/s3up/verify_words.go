@@ -115,6 +115,8 @@ func unknownHint(r *verify.Result) string {
 	switch {
 	case r.Reason == verify.UnknownPartSize:
 		return "--part-size SIZE, if you know"
+	case r.Reason == verify.NoSuchSum && r.Object.Kind() == verify.Plain:
+		return "give the MD5 (md5sum), or verify the files themselves"
 	case r.Reason == verify.NoSuchSum:
 		return "verify the files themselves"
 	case r.Reason == verify.TooWeak:

@@ -53,6 +53,8 @@ type verifying struct {
 	show    *reading
 	reads   chan struct{} // bounds the files that are read at once
 	several bool
+	missing sync.Once // something was, and it was asked what
+	away    error     // if it is more than an object
 
 	mu      sync.Mutex
 	summary verifySummary
@@ -102,20 +104,20 @@ func (c *verifying) run(ctx context.Context, sums []*check) error {
 		})
 	}
 	var err error
-	switch {
-	case folder:
+	if folder {
 		err = c.folder(ctx, c.o.sources[0], give)
-	case c.o.sums != "":
-		for _, k := range sums {
+	} else {
+		checks := sums
+		for _, source := range c.o.sources {
+			checks = append(checks, c.o.fileCheck(source))
+		}
+		for _, k := range checks {
 			if ctx.Err() == nil {
 				give(k)
 			}
 		}
-	default:
-		for _, source := range c.o.sources {
-			if ctx.Err() == nil {
-				give(c.o.fileCheck(source))
-			}
+		if c.o.exact && c.o.takesNames() {
+			err = c.beside(ctx, checks)
 		}
 	}
 	workers.Wait()
@@ -125,13 +127,8 @@ func (c *verifying) run(ctx context.Context, sums []*check) error {
 // folder verifies all files below a folder. What is there, and what is listed, come
 // in the order of keys: neither is held.
 func (c *verifying) folder(ctx context.Context, root string, give func(*check)) error {
-	walk := tree.Walk(ctx, root, c.o.key, tree.Options{Skipped: func(s tree.Skip) {
-		c.out.talk("note: %s is passed by: it is no regular file", s.Path)
-	}})
+	walk := tree.Walk(ctx, root, c.o.key, tree.Options{Skipped: c.passedBy})
 	age := aging{begun: []time.Time{time.Now()}}
-	listed := func(o *tree.Object, at time.Time) *verify.Object {
-		return verify.Listed(c.o.bucket, o.Key, o.ETag, o.Size, o.Modified, at)
-	}
 	var unread string // a folder that could not be read: what is below it is not known
 	err := sideBySide(walk, tree.List(ctx, c.store.Client, c.o.bucket, c.o.key), func(f *tree.File, o *tree.Object) bool {
 		var at time.Time
@@ -145,15 +142,14 @@ func (c *verifying) folder(ctx context.Context, root string, give func(*check)) 
 		case f == nil && unread != "" && strings.HasPrefix(o.Key, unread):
 		case o == nil:
 			c.report(&check{source: f.Path, key: f.Key}, &verify.Result{Status: verify.Missing, Size: sizeOf(f)}, f.Err)
-		case f == nil && strings.HasSuffix(o.Key, "/") && o.Size == 0: // stands for a folder
 		case f == nil:
-			c.report(&check{key: o.Key}, &verify.Result{Status: extra, Object: listed(o, at), Size: -1}, nil)
+			c.extra(o)
 		default:
-			give(&check{source: f.Path, key: f.Key, listed: listed(o, at), err: f.Err})
+			give(&check{source: f.Path, key: f.Key, listed: c.listed(o, at), err: f.Err})
 		}
 		return ctx.Err() == nil
 	})
-	if err == nil || store.StatusCode(err) != http.StatusForbidden {
+	if err == nil || store.StatusCode(err) != http.StatusForbidden || c.o.exact {
 		return err
 	}
 	c.note("the bucket may not be listed (that needs s3:ListBucket): each object is looked at, and what is there beside cannot be told")
@@ -164,6 +160,36 @@ func (c *verifying) folder(ctx context.Context, root string, give func(*check)) 
 		give(&check{source: f.Path, key: f.Key, err: f.Err})
 	}
 	return nil
+}
+
+// beside tells of what is below the prefix and none of the checks is about.
+func (c *verifying) beside(ctx context.Context, checks []*check) error {
+	asked := make(map[string]bool)
+	for _, k := range checks {
+		asked[k.key] = true
+	}
+	for o, err := range tree.List(ctx, c.store.Client, c.o.bucket, c.o.key) {
+		if err != nil {
+			return err
+		}
+		if !asked[o.Key] {
+			c.extra(o)
+		}
+	}
+	return nil
+}
+
+// extra tells of an object that nothing is compared with, but for one that stands
+// for a folder.
+func (c *verifying) extra(o *tree.Object) {
+	if !strings.HasSuffix(o.Key, "/") || o.Size > 0 {
+		c.report(&check{key: o.Key}, &verify.Result{Status: extra, Object: c.listed(o, time.Time{}), Size: -1}, nil)
+	}
+}
+
+// listed is an object as a listing showed it at some time.
+func (c *verifying) listed(o *tree.Object, at time.Time) *verify.Object {
+	return verify.Listed(c.o.bucket, o.Key, o.ETag, o.Size, o.Modified, at)
 }
 
 // An aging tells how old the rows of a listing are, which come in pages that are
@@ -210,7 +236,15 @@ func (c *verifying) one(ctx context.Context, k *check) (*verify.Result, error) {
 	}
 	read := &readingOf{show: c.show, name: k.name(), size: local.Size, turn: c.reads, ctx: ctx}
 	defer read.end()
-	return c.v.Verify(ctx, read.local(local), c.o.bucket, k.key, k.listed, read.progress)
+	r, err := c.v.Verify(ctx, read.local(local), c.o.bucket, k.key, k.listed, read.progress)
+	switch {
+	case err != nil:
+		err = c.named(ctx, c.o.bucket, k.key, customerKeyHeaders(c.o.customerKey), err)
+	case r.Status == verify.Missing:
+		c.missing.Do(func() { c.away = c.notMissing(ctx, c.o.bucket, k.key) })
+		err = c.away
+	}
+	return r, err
 }
 
 // extra is the status of an object that nothing is compared with.
@@ -275,6 +309,7 @@ func (c *verifying) refuse(err error) {
 func (c *verifying) finish(ctx context.Context) int {
 	s := &c.summary
 	code := c.exit(ctx)
+	c.tellMore()
 	if c.several {
 		c.out.talk("%s", s.words(c.o.bucket, c.o.key))
 	}
