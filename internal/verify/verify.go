@@ -141,6 +141,9 @@ func (v *Verifier) Verify(ctx context.Context, l Local, bucket, key string, list
 	if err != nil {
 		return nil, err
 	}
+	if err := c.m.settle(ctx); err != nil {
+		return nil, err
+	}
 	r.Object, r.MD5 = c.o, c.m.hex(MD5)
 	if c.m.streamed >= 0 {
 		r.Size, r.MoreThan = c.m.streamed, c.m.tooLong
@@ -297,7 +300,7 @@ func (c *comparison) evidence(ctx context.Context) ([]*Evidence, error) {
 	for _, s := range o.Checksums {
 		byParts = byParts || s.Parts > 0
 	}
-	if byParts && !c.asked && (c.local.Sums == nil || n == 1) {
+	if byParts && !c.asked && (c.local.hasBytes() || n == 1) {
 		c.asked = true
 		var err error
 		if c.cut, c.told, err = c.v.layout(ctx, o); err != nil {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/iotest"
@@ -390,7 +391,7 @@ func TestMeanwhile(t *testing.T) {
 			t.Errorf("a file that ends early: %v", err)
 		}
 		told := file(data)
-		told.Changed = func() error { return &verify.ChangedError{Name: "f", How: "x"} }
+		told.Changed = func() (bool, error) { return false, &verify.ChangedError{Name: "f", How: "x"} }
 		if _, err := v.Verify(t.Context(), told, bucket, "k", nil, nil); !errors.As(err, &changed) {
 			t.Errorf("a file that changed: %v", err)
 		}
@@ -399,6 +400,51 @@ func TestMeanwhile(t *testing.T) {
 			t.Errorf("cancelled: %v", err)
 		}
 	}
+}
+
+// A file that may have changed and left no trace is read once more, whatever it was
+// compared by.
+func TestUnsure(t *testing.T) {
+	s := newStore(t)
+	data := random(5000, 14)
+	v := verify.New(s.Client(), verify.Options{})
+	for _, change := range []func(*s3test.Object){
+		func(*s3test.Object) {},
+		func(o *s3test.Object) { o.Parts = cut(5000, 3000) },
+		func(o *s3test.Object) {
+			o.SSE, o.ETag, o.ChecksumAlgorithm = "aws:kms", strings.Repeat("4", 32), "SHA1"
+		},
+	} {
+		s.Put(bucket, "k", data, change)
+		for _, flips := range []bool{false, true} {
+			f := &flipping{data: bytes.Clone(data)}
+			local := verify.Local{Name: "f", Size: 5000, File: f, Changed: func() (bool, error) {
+				if flips {
+					f.data[4000] ^= 1
+				}
+				return true, nil
+			}}
+			r, err := v.Verify(t.Context(), local, bucket, "k", nil, nil)
+			var changed *verify.ChangedError
+			if flips != errors.As(err, &changed) || !flips && (err != nil || r.Status != verify.Match) || f.read != 10_000 {
+				t.Errorf("flips: %v: %v, %v, %d bytes were read", flips, r, err, f.read)
+			}
+		}
+	}
+}
+
+type flipping struct {
+	data []byte
+	read int64
+	mu   sync.Mutex
+}
+
+func (f *flipping) ReadAt(p []byte, offset int64) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n, err := bytes.NewReader(f.data).ReadAt(p, offset)
+	f.read += int64(n)
+	return n, err
 }
 
 // Who may not decrypt sees no checksum, and all the rest.
