@@ -130,7 +130,8 @@ func claims(metadata map[string]string) []Claim {
 	return found
 }
 
-func newObject(bucket, key string, out *s3.HeadObjectOutput) *Object {
+// Looked is what HEAD showed of an object just now.
+func Looked(bucket, key string, out *s3.HeadObjectOutput) *Object {
 	o := &Object{
 		Bucket: bucket, Key: key, Size: aws.ToInt64(out.ContentLength), ETag: etag.Trim(aws.ToString(out.ETag)),
 		VersionID: aws.ToString(out.VersionId), Modified: aws.ToTime(out.LastModified),
