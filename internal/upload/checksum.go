@@ -201,8 +201,12 @@ func (c *crcParts) endPart(size int64) {
 	if c.hash == nil {
 		return
 	}
-	sum := crc.Sum(c.hash.Sum64())
+	c.add(crc.Sum(c.hash.Sum64()), size)
 	c.hash.Reset()
+}
+
+// add takes the checksum of the next part.
+func (c *crcParts) add(sum crc.Sum, size int64) {
 	c.parts, c.whole = append(c.parts, sum), c.whole.Then(sum, size)
 }
 

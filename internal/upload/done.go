@@ -55,9 +55,6 @@ func (t *transfer) isDone(ctx context.Context) (done bool, _ error) {
 		return false, unmet
 	}
 	same, err := t.sameContent(ctx, t.first)
-	if err == nil && same {
-		err = t.src.changed(ctx, t.whole)
-	}
 	if err != nil {
 		return false, err
 	}
