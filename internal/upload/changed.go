@@ -35,7 +35,7 @@ func (t *transfer) sameStream(ctx context.Context, p *part) (done bool, _ error)
 		return false, nil
 	}
 	t.size, t.whole, t.crc = p.size, p.md5, p.crc
-	t.res.MD5, t.res.Size = p.md5.String(), p.size
+	t.res.MD5, t.res.Size, t.res.By = p.md5.String(), p.size, ByMD5
 	t.storeMD5()
 	return t.keep(ctx, out)
 }

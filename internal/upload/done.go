@@ -73,7 +73,7 @@ func (t *transfer) isDoneStream(ctx context.Context, p *part) (done bool, _ erro
 		return false, t.unmet
 	}
 	t.size, t.whole = p.size, p.md5
-	t.res.MD5, t.res.Size = p.md5.String(), p.size
+	t.res.MD5, t.res.Size, t.res.By = p.md5.String(), p.size, ByMD5
 	t.storeMD5()
 	return t.isDoneAs(ctx, t.unmet)
 }

@@ -20,10 +20,13 @@ type Proof string
 
 const (
 	BySize     Proof = "size"
-	ByMD5      Proof = "md5"       // the ETag is the MD5 of the bytes, or of others
-	ByParts    Proof = "composite" // the same, of an object of parts
-	ByChecksum Proof = "checksum"  // the store's, of all bytes
-	ByMetadata Proof = "metadata"  // the MD5 that an uploader left there
+	ByMD5      Proof = "etag"       // it is the MD5 of the bytes, or of others
+	ByParts    Proof = "etag-parts" // the same, of an object of parts
+	ByChecksum Proof = "checksum"   // the store's, of all bytes or of those of parts
+	ByMetadata Proof = "metadata"   // the MD5 that an uploader left there
+	// BySeen: the ETag tells nothing of the bytes, but an object with this one was seen
+	// to be made of them.
+	BySeen Proof = "seen"
 	// ByTime is no proof: the ETag is no MD5 of anything and there is nothing else
 	// to go by; the file was last changed before the object was made, or it was not.
 	ByTime Proof = "time"
@@ -46,7 +49,8 @@ var proofs = map[verify.EvidenceKind]Proof{
 type Comparison struct {
 	Same bool
 	By   Proof
-	MD5  string // of the file; "" if it was not read
+	MD5  string   // of the file; "" if it was not read
+	Kind ETagKind // of the object, if it is the same
 }
 
 // Compare finds out whether an object of which a listing shows size and ETag is made
@@ -81,10 +85,32 @@ func (u *Uploader) Compare(ctx context.Context, job *Job, size int64, tag string
 		return Comparison{By: ByLook}, err
 	case r.Status == verify.Missing, r.Object.ETag != tag || tag == "", r.Object.Size != size:
 		return Comparison{By: ByLook, MD5: r.MD5}, nil
-	case r.Status == verify.Unverifiable && r.Reason == verify.NoEvidence:
-		return Comparison{By: ByTime, MD5: r.MD5, Same: !t.src.info.ModTime().After(r.Object.Modified)}, nil
 	}
-	return Comparison{Same: r.Status == verify.Match, By: proofs[r.By.Kind], MD5: r.MD5}, nil
+	got := Comparison{By: proofs[r.By.Kind], MD5: r.MD5}
+	switch {
+	case r.Status == verify.Match:
+		got.Same, got.Kind = true, ETagKind(r.Object.Kind())
+	case r.Reason == verify.NoEvidence && t.src.isOlder(r.Object):
+		got.Same, got.By, got.Kind = true, ByTime, ETagOpaque
+	case r.Reason == verify.NoEvidence:
+		got.By = ByTime
+	}
+	return got, nil
+}
+
+// isOlder says whether the file was last changed before an object was made, as far as
+// times can tell. What was changed within the same second may have been changed
+// after; a time that was put back says nothing, and if the store's clock is ahead,
+// what it calls later may be earlier.
+func (s *Source) isOlder(o *verify.Object) bool {
+	changed := s.info.ModTime()
+	if c := ChangeTime(s.info); c.After(changed) {
+		changed = c
+	}
+	if o.Ahead > 0 {
+		changed = changed.Add(o.Ahead + time.Second) // its Date has whole seconds
+	}
+	return changed.Before(o.Modified.Truncate(time.Second))
 }
 
 // hasChanged says whether an error is that of a file which changed.
@@ -138,7 +164,9 @@ func (t *transfer) local(beside ...verify.Digest) verify.Local {
 				return err
 			}
 			defer func() { <-t.u.hashing }()
-			t.stage(StageHash)
+			if t.src.size > t.o.Threshold {
+				t.stage(StageHash)
+			}
 			if err := t.src.read(ctx, w, 0, t.src.size); err != nil {
 				return err
 			}
@@ -192,6 +220,7 @@ func (t *transfer) sameContent(ctx context.Context, out *s3.HeadObjectOutput) (b
 		return false, err
 	}
 	t.computed(r, c)
+	t.res.By = proofs[r.By.Kind]
 	return r.Status == verify.Match, nil
 }
 

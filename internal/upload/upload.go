@@ -270,6 +270,7 @@ type Result struct {
 	ETag           string // without quotes
 	ETagKind       ETagKind
 	Normalized     Normalized
+	By             Proof // of what was there already: that it is the same
 	VersionID      string
 	ContentType    string
 	Parts          int   // 0: one PutObject

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
@@ -29,6 +30,10 @@ type Object struct {
 	Claims    []Claim
 	// Hidden says that its checksums may not be seen.
 	Hidden bool
+
+	// Ahead is by how much the store's clock was ahead of the one here, or less, when it
+	// answered; not above 0 if nobody knows.
+	Ahead time.Duration
 
 	headed bool // all of this is known, not only what a listing tells
 	looked time.Time
@@ -136,6 +141,9 @@ func Looked(bucket, key string, out *s3.HeadObjectOutput) *Object {
 		Bucket: bucket, Key: key, Size: aws.ToInt64(out.ContentLength), ETag: etag.Trim(aws.ToString(out.ETag)),
 		VersionID: aws.ToString(out.VersionId), Modified: aws.ToTime(out.LastModified),
 		Claims: claims(out.Metadata), headed: true, looked: time.Now(),
+	}
+	if date, ok := awsmiddleware.GetServerTime(out.ResultMetadata); ok {
+		o.Ahead = date.Sub(o.looked)
 	}
 	switch sse := string(out.ServerSideEncryption); {
 	case strings.HasPrefix(sse, "aws:kms"):
