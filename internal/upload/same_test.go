@@ -147,3 +147,22 @@ func TestCompareMeanwhile(t *testing.T) {
 		t.Errorf("of a file that was cut: %+v, %v", got, err)
 	}
 }
+
+// Where one object is encrypted so that no ETag is an MD5, the next are looked at
+// before they are read; and not read where nothing tells of their bytes.
+func TestCompareEncrypted(t *testing.T) {
+	st := newStand(t, s3test.Options{Quirks: s3test.Quirks{KMSByDefault: true}})
+	body := random(1000, "encrypted")
+	st.upload(t, file(t, body), "k", checksum(upload.SumNone))
+	o, _ := st.Server.Object(st.bucket, "k")
+	u, err := upload.New(st.store.Client, st.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{md5Hex(body), ""} {
+		got, err := u.Compare(t.Context(), &upload.Job{Source: file(t, body), Bucket: st.bucket, Key: "k"}, 1000, o.ETag, nil)
+		if err != nil || got.By != upload.ByTime || got.MD5 != want {
+			t.Errorf("%d: %+v, %v; want the MD5 %q", i, got, err, want)
+		}
+	}
+}
