@@ -183,10 +183,15 @@ func whyNotMD5(r *upload.Result) string {
 }
 
 // md5Hint says what gives an object its MD5 as ETag.
-func md5Hint(r *upload.Result, n upload.Normalize) string {
+func md5Hint(r *upload.Result, o *upload.Options) string {
 	const onePut = "--multipart-threshold 5GiB sends it in one piece"
-	if r.Status == upload.Unchanged {
+	n := o.Normalize
+	switch {
+	case r.Status != upload.Unchanged || r.ETagKind == upload.ETagOpaque:
+	case o.IfChanged:
 		return "leave out --if-changed, and add --normalize staged if the store keeps such ETags"
+	case o.IfMatch == "":
+		return "add --normalize-existing, and --normalize staged if the store keeps such ETags"
 	}
 	switch r.Normalized {
 	case upload.Kept:

@@ -39,6 +39,10 @@ type Object struct {
 	looked time.Time
 }
 
+// IsLooked says whether it was looked at: a listing tells less, and not whether it is
+// encrypted.
+func (o *Object) IsLooked() bool { return o.headed }
+
 // Kind says what an ETag is.
 type Kind string
 
