@@ -9,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"s3up/internal/etag"
 )
 
 // sameFile finds out whether the object is made of the file's bytes, and has the
@@ -131,9 +133,14 @@ func (t *transfer) hasSum(out *s3.HeadObjectOutput) bool {
 // sameAs notes that the object is the one that is there.
 func (t *transfer) sameAs(out *s3.HeadObjectOutput) {
 	now := seen(out)
-	t.res.Normalized = Already
-	t.result(now, ETagMD5)
-	if now.etag != t.whole.String() {
+	switch {
+	case now.etag == t.whole.String():
+		t.res.Normalized = Already
+		t.result(now, ETagMD5)
+	case hasOpaqueETag(out) || etag.Parts(now.etag) == 0:
+		t.res.Normalized = Opaque
+		t.result(now, ETagOpaque)
+	default:
 		t.res.Normalized = Off
 		t.result(now, ETagMultipart)
 	}

@@ -68,7 +68,7 @@ func (t *transfer) asksMD5() bool {
 
 // looksAtSums says whether HEAD is to show checksums.
 func (t *transfer) looksAtSums() bool {
-	return !t.hidden && (t.compares || t.existing != nil || t.o.Checksum == SumCRC64NVME || t.asksMD5())
+	return !t.hidden && (t.compares || t.o.IfChanged || t.existing != nil || t.o.Checksum == SumCRC64NVME || t.asksMD5())
 }
 
 // askSum adds to a copy that gives the ETag what its checksum is to be.

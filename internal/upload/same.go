@@ -183,15 +183,21 @@ func (t *transfer) cutAsUsual() (cut, error) {
 	return t.o.Limits.plan(t.src.size, t.o.PartSize)
 }
 
-// sameContent says whether an ETag proves that the object is made of the file's
-// bytes, and that these did not change since. What is hashed for it is not hashed
-// again if they are sent.
+// sameContent says whether what the store tells proves that the object is made of the
+// file's bytes, and that these did not change since: its ETag, or with IfChanged a
+// checksum of the store's. What is hashed for it is not hashed again if they are sent.
 func (t *transfer) sameContent(ctx context.Context, out *s3.HeadObjectOutput) (bool, error) {
 	o := verify.Looked(t.job.Bucket, t.job.Key, out)
+	least := verify.Proof
+	if t.o.IfChanged {
+		least = verify.Sum
+	} else {
+		o.Checksums = nil
+	}
 	switch {
 	case o.Size != t.src.size:
 		return false, nil
-	case o.Kind() == verify.Opaque:
+	case o.Kind() == verify.Opaque && len(o.Checksums) == 0:
 		t.noteUnknown()
 		return false, nil
 	}
@@ -210,7 +216,7 @@ func (t *transfer) sameContent(ctx context.Context, out *s3.HeadObjectOutput) (b
 	}
 	l := t.local(beside...)
 	l.PartSize = c.part
-	r, err := t.verifier(verify.Proof).Verify(ctx, l, t.job.Bucket, t.job.Key, o, nil)
+	r, err := t.verifier(least).Verify(ctx, l, t.job.Bucket, t.job.Key, o, nil)
 	switch {
 	case errors.Is(err, verify.ErrReplaced):
 		return false, nil
@@ -263,6 +269,10 @@ func (t *transfer) computed(r *verify.Result, c cut) {
 	case r.Status != verify.Match:
 	case r.By.Kind == verify.ByETag:
 		t.composite, t.res.Parts, t.res.PartSize = "", 0, 0 // it is in one piece
+	case r.By.Kind != verify.ByPartsETag:
+		t.size, t.composite, t.res.MD5 = t.src.size, "", whole.String()
+		t.res.Parts, t.res.PartSize = r.Parts, r.PartSize
+		t.storeMD5()
 	case r.PartSize != c.part:
 		t.learned(cut{t.src.size, r.PartSize}, md5s(r.PartSize), whole, crcs.all())
 		t.composite, t.res.Parts = r.By.Stored, r.Parts
