@@ -12,8 +12,8 @@ import (
 var arrows = map[string][]string{
 	"s3up/cmd/s3up":                    {"s3up/internal/contenttype", "s3up/internal/crc", "s3up/internal/etag", "s3up/internal/smallfile", "s3up/internal/store", "s3up/internal/tree", "s3up/internal/upload", "s3up/internal/verify"},
 	"s3up/internal/store":              {"s3up/internal/smallfile"},
-	"s3up/internal/tree":               {"s3up/internal/contenttype", "s3up/internal/crc", "s3up/internal/etag", "s3up/internal/upload"},
-	"s3up/internal/upload":             {"s3up/internal/contenttype", "s3up/internal/crc", "s3up/internal/etag"},
+	"s3up/internal/tree":               {"s3up/internal/contenttype", "s3up/internal/crc", "s3up/internal/etag", "s3up/internal/upload", "s3up/internal/verify"},
+	"s3up/internal/upload":             {"s3up/internal/contenttype", "s3up/internal/crc", "s3up/internal/etag", "s3up/internal/verify"},
 	"s3up/internal/verify":             {"s3up/internal/crc", "s3up/internal/etag"},
 	"s3up/internal/s3test/cmd/bench":   {"s3up/internal/s3test"},
 	"s3up/internal/s3test/cmd/demo":    {"s3up/internal/s3test"},

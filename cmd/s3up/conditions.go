@@ -73,7 +73,20 @@ func leftLine(t *task, r *upload.Result) string {
 		}
 		return oneLine(fmt.Sprintf("updated %s: %s has the same content, and now the properties too  %s", t.name(), where, etagWords(r)))
 	}
-	return oneLine(fmt.Sprintf("unchanged %s: %s has the same content  %s", t.name(), where, etagWords(r)))
+	return oneLine(fmt.Sprintf("unchanged %s: %s has %s  %s", t.name(), where, sameThing(t, r), etagWords(r)))
+}
+
+// sameThing says what an object has in common with a file that is not sent for that.
+func sameThing(t *task, r *upload.Result) string {
+	switch r.By {
+	case upload.BySize:
+		return "the same size, and nothing else was compared"
+	case upload.ByTime:
+		return fmt.Sprintf("the same size, and was made after %s was last changed", t.name())
+	case upload.ByMetadata:
+		return "the same content, by the MD5 in its metadata"
+	}
+	return "the same content"
 }
 
 // A foundLine is what --json says of an object that was there.

@@ -412,9 +412,13 @@ func (c *copying) judge(r *upload.Result) *problem {
 		p := explain(r.Err, f)
 		return &p
 	case c.o.requireMD5 && isStored(r) && r.ETagKind != upload.ETagMD5:
+		known := "stored and intact"
+		if r.By == upload.ByTime {
+			known = "there, and the same by size and time"
+		}
 		return &problem{
-			why:  "stored and intact, but its ETag " + clip(r.ETag) + " is not its MD5: " + whyNotMD5(r),
-			hint: md5Hint(r, c.o.upload.Normalize), exit: exitNotMD5, code: codeNames[exitNotMD5],
+			why:  known + ", but its ETag " + clip(r.ETag) + " is not its MD5: " + whyNotMD5(r),
+			hint: md5Hint(r, &c.o.upload), exit: exitNotMD5, code: codeNames[exitNotMD5],
 		}
 	}
 	return nil

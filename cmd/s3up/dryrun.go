@@ -58,5 +58,18 @@ func dryLine(t *task, r *upload.Result) string {
 	if typ == "" {
 		typ = "what its first bytes look like"
 	}
-	return oneLine(fmt.Sprintf("would upload %s to s3://%s/%s  %s, as %s", t.name(), r.Job.Bucket, r.Job.Key, size, typ))
+	line := fmt.Sprintf("would upload %s to s3://%s/%s  %s, as %s", t.name(), r.Job.Bucket, r.Job.Key, size, typ)
+	if words := whyWords[t.why]; words != "" {
+		line += ": " + words
+	}
+	return oneLine(line)
+}
+
+// whyWords say why a sync sends a file, see whys.
+var whyWords = map[string]string{
+	"new":      "new",
+	"size":     "another size is there",
+	"content":  "other content is there",
+	"time":     "it may have changed since what is there was made",
+	"replaced": "what is there was replaced meanwhile, or may not be looked at",
 }

@@ -259,7 +259,8 @@ func (e *etagging) file(ctx context.Context, name string) (fileETags, error) {
 		size, sums = n, h.Parts()
 	}
 	if f.local.Changed != nil {
-		if err := f.local.Changed(); err != nil {
+		// It is a sum of what was read, as that of md5sum is: nothing is read twice.
+		if _, err := f.local.Changed(); err != nil {
 			return fileETags{}, err
 		}
 	}

@@ -45,7 +45,8 @@ type fileLine struct {
 	Pruned            string     `json:"pruned_version,omitempty"` // the version of parts that was deleted
 	Found             *foundLine `json:"found,omitempty"`          // what was there, if a condition did not hold
 
-	Why string `json:"why,omitempty"` // it was sent, or skipped
+	Why      string       `json:"why,omitempty"`      // it was sent, or skipped
+	Evidence upload.Proof `json:"evidence,omitempty"` // that what was there is the same
 
 	Locked    bool     `json:"locked,omitempty"`  // and not copied for that reason
 	Lacking   bool     `json:"lacking,omitempty"` // of the properties that were asked for
@@ -97,7 +98,7 @@ func newFileLine(t *task, r *upload.Result, p *problem) fileLine {
 		Requests: r.Requests, UploadsAborted: r.UploadsAborted, DurationMS: r.Duration.Milliseconds(),
 		Checksum: r.Checksum, ChecksumAlgorithm: r.ChecksumAlgorithm,
 		Published: r.Published, Pruned: r.Pruned, Found: newFoundLine(r.Found),
-		Why: t.why, Locked: r.Locked, Lacking: r.Lacking, Notes: r.Notes, Resumable: r.Resumable,
+		Why: t.why, Evidence: evidenceOf(r), Locked: r.Locked, Lacking: r.Lacking, Notes: r.Notes, Resumable: r.Resumable,
 	}
 	if r.Size >= 0 {
 		l.Size = &r.Size
@@ -112,6 +113,14 @@ func newFileLine(t *task, r *upload.Result, p *problem) fileLine {
 		l.ExitCode, l.Error, l.ErrorCode, l.Hint, l.RequestID = p.exit, p.why, p.code, p.hint, p.requestID
 	}
 	return l
+}
+
+// evidenceOf is what showed that an object need not be sent, if it was not.
+func evidenceOf(r *upload.Result) upload.Proof {
+	if r.Err != nil || r.Status == upload.Uploaded || r.Status == upload.Skipped {
+		return ""
+	}
+	return r.By
 }
 
 // jsonLine encodes a line. Keys are for people to read too: "&" stays "&". What

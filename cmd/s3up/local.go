@@ -12,77 +12,45 @@ import (
 
 // A localFile is an open file that an object is compared with.
 type localFile struct {
-	*os.File
+	*upload.Source
 	local verify.Local
 }
 
-// openLocal opens a file, or takes stdin. What is no regular file is a stream, and so
-// is one of size 0 that has bytes all the same, as those in /proc do.
+// openLocal opens a file, or takes stdin.
 func openLocal(ctx context.Context, path string, stdin *os.File) (*localFile, error) {
 	if path == stdinName {
-		return &localFile{nil, verify.Local{Name: "stdin", Size: -1, Stream: &interruptible{ctx: ctx, r: stdin}}}, nil
+		return newLocalFile(ctx, upload.NewStream("stdin", stdin)), nil
 	}
-	f, err := openFile(ctx, path)
+	if isFolder(path) {
+		return nil, usagef("name its files, or give it alone", "%s is a directory", path)
+	}
+	src, err := upload.Open(ctx, path)
 	if err != nil {
 		return nil, err
 	}
-	info, err := f.Stat()
-	if err == nil && info.IsDir() {
-		err = usagef("name its files", "%s is a directory", path)
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	stream := &localFile{f, verify.Local{Name: path, Size: -1, Stream: &interruptible{ctx: ctx, r: f}}}
-	if !info.Mode().IsRegular() {
-		return stream, nil
-	}
-	if info.Size() == 0 {
-		if n, _ := f.ReadAt(make([]byte, 1), 0); n > 0 {
-			return stream, nil
+	f := newLocalFile(ctx, src)
+	if traces := f.local.Changed; traces != nil {
+		// What is verified may be removed next, by its name.
+		f.local.Changed = func() (unsure bool, _ error) {
+			unsure, err := traces()
+			switch {
+			case err != nil && upload.KindOf(err) == upload.SourceChanged:
+				err = &verify.ChangedError{Name: path, How: "somebody wrote to it"}
+			case err == nil && !src.IsAt(path):
+				err = &verify.ChangedError{Name: path, How: "another file has its name now"}
+			}
+			return unsure, err
 		}
 	}
-	changed := func() error {
-		now, err := f.Stat()
-		if err != nil {
-			return err
-		}
-		named, err := os.Stat(path)
-		switch {
-		case now.Size() != info.Size(), !now.ModTime().Equal(info.ModTime()), !upload.ChangeTime(now).Equal(upload.ChangeTime(info)):
-			return &verify.ChangedError{Name: path, How: "somebody wrote to it"}
-		case err != nil, !os.SameFile(named, now):
-			return &verify.ChangedError{Name: path, How: "another file has its name now"}
-		}
-		return nil
-	}
-	return &localFile{f, verify.Local{Name: path, Size: info.Size(), File: f, Changed: changed}}, nil
+	return f, nil
 }
 
-func (f *localFile) Close() {
-	if f.File != nil {
-		f.File.Close()
+func newLocalFile(ctx context.Context, src *upload.Source) *localFile {
+	f := &localFile{src, src.Local()}
+	if s := f.local.Stream; s != nil {
+		f.local.Stream = &interruptible{ctx: ctx, r: s}
 	}
-}
-
-// openFile opens a file. That of a FIFO waits for a writer, or for the context.
-func openFile(ctx context.Context, path string) (*os.File, error) {
-	type opened struct {
-		f   *os.File
-		err error
-	}
-	done := make(chan opened, 1)
-	go func() {
-		f, err := os.Open(path)
-		done <- opened{f, err}
-	}()
-	select {
-	case o := <-done:
-		return o.f, o.err
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
+	return f
 }
 
 // An interruptible is a stream whose reads end with the context. The one that is

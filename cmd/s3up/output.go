@@ -123,7 +123,13 @@ func etagWords(r *upload.Result) string {
 	if r.ETagKind == upload.ETagMD5 {
 		return fmt.Sprintf("ETag %s = MD5%s", r.ETag, way(r))
 	}
-	words := fmt.Sprintf("MD5 %s, ETag %s: %s", r.MD5, clip(r.ETag), whyNotMD5(r))
+	words := "ETag " + clip(r.ETag)
+	if r.ETagKind != "" {
+		words += ": " + whyNotMD5(r)
+	}
+	if r.MD5 != "" {
+		words = "MD5 " + r.MD5 + ", " + words
+	}
 	if r.ChecksumAlgorithm == "CRC64NVME" {
 		words += "; its CRC64NVME at the store is right"
 	}
@@ -150,7 +156,10 @@ func way(r *upload.Result) string {
 
 // whyNotMD5 says why the ETag of a stored object is not its MD5.
 func whyNotMD5(r *upload.Result) string {
-	if r.Status == upload.Unchanged || r.Status == upload.WouldNormalize {
+	switch {
+	case r.ETagKind == upload.ETagOpaque && r.Status == upload.Unchanged:
+		return "it was there already, and is no MD5"
+	case r.Status == upload.Unchanged || r.Status == upload.WouldNormalize:
 		return "it was there already, in parts"
 	}
 	switch r.Normalized {
@@ -174,10 +183,15 @@ func whyNotMD5(r *upload.Result) string {
 }
 
 // md5Hint says what gives an object its MD5 as ETag.
-func md5Hint(r *upload.Result, n upload.Normalize) string {
+func md5Hint(r *upload.Result, o *upload.Options) string {
 	const onePut = "--multipart-threshold 5GiB sends it in one piece"
-	if r.Status == upload.Unchanged {
+	n := o.Normalize
+	switch {
+	case r.Status != upload.Unchanged || r.ETagKind == upload.ETagOpaque:
+	case o.IfChanged:
 		return "leave out --if-changed, and add --normalize staged if the store keeps such ETags"
+	case o.IfMatch == "":
+		return "add --normalize-existing, and --normalize staged if the store keeps such ETags"
 	}
 	switch r.Normalized {
 	case upload.Kept:

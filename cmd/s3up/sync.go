@@ -271,7 +271,7 @@ func (s *syncing) openCache() {
 	}
 	s.stored = func(t *task, r *upload.Result, at time.Time) {
 		if sum, ok := etag.ParseMD5(r.MD5); ok {
-			s.cache.Put(&tree.File{Path: t.source, Rel: t.rel, Info: t.info}, at, sum, r.ETag)
+			s.cache.Put(&tree.File{Path: t.source, Rel: t.rel, Info: t.info}, at, sum, r.ETag, r.ETagKind)
 		}
 	}
 }
@@ -299,6 +299,7 @@ var whys = map[upload.Proof]string{
 	upload.ByParts:    "content",
 	upload.ByChecksum: "content",
 	upload.ByMetadata: "content",
+	upload.BySeen:     "content",
 	upload.ByTime:     "time",
 	upload.ByLook:     "replaced",
 }
@@ -326,7 +327,7 @@ func (s *syncing) compare(ctx context.Context) iter.Seq[*task] {
 				if d.By == upload.ByTime {
 					s.byTime++
 				}
-				if s.o.normalize && etag.Parts(d.Object.ETag) > 0 {
+				if s.o.normalize && d.Kind == upload.ETagMultipart {
 					t.existing = d
 					break
 				}
@@ -347,16 +348,18 @@ func (s *syncing) compare(ctx context.Context) iter.Seq[*task] {
 func (s *syncing) same(t *task, d *tree.Decision) *upload.Result {
 	r := &upload.Result{
 		Job: &upload.Job{Bucket: s.o.bucket, Key: t.key}, Status: upload.Unchanged, Size: d.Object.Size,
-		MD5: d.MD5, ETag: d.Object.ETag, ETagKind: upload.ETagOpaque, Normalized: upload.Off,
+		By: d.By, MD5: d.MD5, ETag: d.Object.ETag, ETagKind: d.Kind,
 	}
 	if d.By == upload.ByTime {
 		r.MD5 = "" // nothing says that it is the object's
 	}
-	switch {
-	case d.MD5 != "" && d.MD5 == d.Object.ETag:
-		r.ETagKind, r.Normalized = upload.ETagMD5, upload.Already
-	case etag.Parts(d.Object.ETag) > 0:
-		r.ETagKind = upload.ETagMultipart
+	switch d.Kind {
+	case upload.ETagMD5:
+		r.Normalized = upload.Already
+	case upload.ETagMultipart:
+		r.Normalized = upload.Off
+	case upload.ETagOpaque:
+		r.Normalized = upload.Opaque
 	}
 	return r
 }
@@ -365,7 +368,7 @@ func (s *syncing) same(t *task, d *tree.Decision) *upload.Result {
 func (c *copying) normalizeExisting(ctx context.Context, t *task) *upload.Result {
 	d := t.existing
 	r := c.uploader.Normalize(ctx, &upload.NormalizeJob{Bucket: c.o.bucket, Key: t.key})
-	r.Size, r.MD5 = d.Object.Size, d.MD5
+	r.Size, r.MD5, r.By = d.Object.Size, d.MD5, d.By
 	if r.Err == nil && r.Status == upload.NowMD5 && d.MD5 != "" && r.ETag != d.MD5 {
 		r.Status = upload.Failed
 		r.Err = &upload.Error{Kind: upload.Conflict, Msg: "somebody else wrote the key meanwhile: its ETag is " + clip(r.ETag)}

@@ -20,7 +20,7 @@ func verifyWords(k *check, r *verify.Result, url string) string {
 	pair := fmt.Sprintf("%s %s and %s", r.Status, k.name(), url)
 	switch r.Status {
 	case extra:
-		return fmt.Sprintf("extra %s  %s: nothing here is to be it", url, byteSize(r.Object.Size))
+		return fmt.Sprintf("extra %s  %s: there is no file for it here", url, byteSize(r.Object.Size))
 	case verify.Missing:
 		return fmt.Sprintf("missing %s: there is no such object, for %s", url, k.name())
 	case verify.Match:
@@ -201,6 +201,9 @@ func newVerifyLine(op, bucket string, k *check, r *verify.Result, p *problem) ve
 	}
 	if o := r.Object; o != nil {
 		l.Size, l.ETag, l.ETagKind, l.Encrypted, l.VersionID = &o.Size, clip(o.ETag), string(o.Kind()), o.Encrypted, clip(o.VersionID)
+		if r.Status != verify.Match && !o.IsLooked() {
+			l.ETagKind = "" // a listing does not tell
+		}
 	}
 	if r.PartSize > 0 {
 		l.Told = "found"

@@ -310,6 +310,9 @@ func (c *verifying) finish(ctx context.Context) int {
 	s := &c.summary
 	code := c.exit(ctx)
 	c.tellMore()
+	if s.compared() == 0 && len(c.exits) == 0 && ctx.Err() == nil && c.o.sums == "" {
+		c.out.complain("no file was found in %s: check the path, and whether it is mounted", clip(strings.Join(c.o.sources, " ")))
+	}
 	if c.several {
 		c.out.talk("%s", s.words(c.o.bucket, c.o.key))
 	}

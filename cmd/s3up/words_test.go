@@ -182,7 +182,7 @@ func TestETagWords(t *testing.T) {
 		if got := etagWords(r); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.normalized, got, tt.want)
 		}
-		if hint := md5Hint(r, upload.NormalizeAuto); (hint == "") != (tt.kind == upload.ETagMD5) {
+		if hint := md5Hint(r, &upload.Options{Normalize: upload.NormalizeAuto}); (hint == "") != (tt.kind == upload.ETagMD5) {
 			t.Errorf("%s: got %q as hint", tt.normalized, hint)
 		}
 	}

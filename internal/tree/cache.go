@@ -19,17 +19,21 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"s3up/internal/etag"
+	"s3up/internal/upload"
 )
 
 // Sums are what is known of a file's bytes.
 type Sums struct {
 	MD5 etag.MD5
 	// ETags are those that objects of these bytes were seen to have, where they are
-	// not the MD5: of parts, or encrypted. The newest comes first.
+	// not the MD5: of parts, or, marked as opaque, encrypted. The newest comes first.
 	ETags []string
 }
 
-// has says whether an ETag is that of the bytes.
+// opaque marks an ETag that says nothing of the bytes.
+const opaque = "~"
+
+// has says whether an ETag is one that objects of the bytes were seen to have.
 func (s *Sums) has(tag string) bool {
 	return s != nil && (tag == s.MD5.String() || slices.Contains(s.ETags, tag))
 }
@@ -166,7 +170,10 @@ func (c *Cache) Get(f *File) *Sums {
 // Put remembers what is known of a file, if it is still what the walk saw. at is
 // when it began to be read. Beside an ETag that is given, those that are known
 // already stay.
-func (c *Cache) Put(f *File, at time.Time, sum etag.MD5, tag string) {
+func (c *Cache) Put(f *File, at time.Time, sum etag.MD5, tag string, kind upload.ETagKind) {
+	if kind == upload.ETagOpaque && tag != "" {
+		tag = opaque + tag
+	}
 	stamp, ok := stampOf(f.Info)
 	if c == nil || !ok || f.Rel == "" || !isSettled(f.Info, at) {
 		return

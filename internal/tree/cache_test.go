@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"s3up/internal/etag"
+	"s3up/internal/upload"
 )
 
 // cached opens the cache of a folder.
@@ -57,12 +58,12 @@ func TestCache(t *testing.T) {
 		t.Error("an empty cache knows something")
 	}
 	// What was written to a moment ago may be written to again in the same tick.
-	c.Put(files["f"], time.Now(), sum, "")
+	c.Put(files["f"], time.Now(), sum, "", upload.ETagMultipart)
 	if c.Get(files["f"]) != nil {
 		t.Error("a file that was just written to is believed")
 	}
-	c.Put(files["f"], later, sum, sum.String())
-	c.Put(files["g"], later, other, "0123-7")
+	c.Put(files["f"], later, sum, sum.String(), upload.ETagMultipart)
+	c.Put(files["g"], later, other, "0123-7", upload.ETagMultipart)
 	if diff := cmp.Diff(&Sums{MD5: sum}, c.Get(files["f"])); diff != "" {
 		t.Error(diff)
 	}
@@ -78,11 +79,11 @@ func TestCache(t *testing.T) {
 
 	c = cached(t, dir, folder)
 	for i := range 6 { // the oldest ETags go
-		c.Put(files["g"], later, other, fmt.Sprintf("%d-2", i))
+		c.Put(files["g"], later, other, fmt.Sprintf("%d-2", i), upload.ETagMultipart)
 	}
-	c.Put(files["g"], later, other, "5-2")
-	c.Put(files["g"], later, other, "")
-	c.Put(files["g"], later, other, strings.Repeat("x", 256))
+	c.Put(files["g"], later, other, "5-2", upload.ETagMultipart)
+	c.Put(files["g"], later, other, "", upload.ETagMultipart)
+	c.Put(files["g"], later, other, strings.Repeat("x", 256), upload.ETagMultipart)
 	c.Close(folder, 0)
 	c = cached(t, dir, folder)
 	if diff := cmp.Diff(&Sums{MD5: other, ETags: []string{"5-2", "4-2", "3-2", "2-2"}}, c.Get(files["g"])); diff != "" {
@@ -102,14 +103,14 @@ func TestCache(t *testing.T) {
 	}
 	// One that was replaced after the walk is not taken.
 	write("g", "tre")
-	c.Put(files["g"], later, etag.Sum([]byte("tre")), "")
+	c.Put(files["g"], later, etag.Sum([]byte("tre")), "", upload.ETagMultipart)
 	if got := c.Get(walked(t, folder)["g"]); got != nil {
 		t.Errorf("a file that was replaced after the walk is believed: %v", got)
 	}
 	c.Close(folder, 0)
 
 	var none *Cache
-	none.Put(files["f"], later, sum, "")
+	none.Put(files["f"], later, sum, "", upload.ETagMultipart)
 	if none.Get(files["f"]) != nil {
 		t.Error("no cache knows something")
 	}
@@ -129,7 +130,7 @@ func TestCachePruned(t *testing.T) {
 		name := fmt.Sprintf("gone/%d", i)
 		c.pending[name] = encode(name, stamp, Sums{})
 	}
-	c.Put(f, time.Now().Add(time.Hour), etag.Sum(nil), "")
+	c.Put(f, time.Now().Add(time.Hour), etag.Sum(nil), "", upload.ETagMultipart)
 	c.Close(folder, 0) // not of a whole walk
 	c = cached(t, dir, folder)
 	gone := *f
@@ -184,7 +185,7 @@ func TestCacheBroken(t *testing.T) {
 				}
 			}
 		}
-		c.Put(f, time.Now().Add(time.Hour), etag.Sum(nil), "")
+		c.Put(f, time.Now().Add(time.Hour), etag.Sum(nil), "", upload.ETagMultipart)
 		c.Close(folder, 1)
 		if c.broken { // and is let go, so that the file can be opened again
 			return 0

@@ -29,7 +29,10 @@ type Decision struct {
 	Object *Object      // nil: there is none
 	By     upload.Proof // that File and Object are the same, or not; "" if one is missing
 	MD5    string       // of the file; "" if it was not read
-	Err    error        // of Fail
+	// Kind is that of the ETag of an object to keep; "" where only its size was looked
+	// at.
+	Kind upload.ETagKind
+	Err  error // of Fail
 }
 
 // A Comparer decides what has to be done for the objects below a prefix to be the
@@ -218,13 +221,19 @@ func (c *Comparer) decide(d *Decision) bool {
 		return true
 	}
 	sums := c.Cache.Get(d.File)
-	if !sums.has(d.Object.ETag) {
+	switch {
+	case sums == nil:
+		return false
+	case sums.MD5.String() == d.Object.ETag:
+		d.By, d.Kind = upload.ByMD5, upload.ETagMD5
+	case sums.has(d.Object.ETag):
+		d.By, d.Kind = upload.ByParts, upload.ETagMultipart
+	case sums.has(opaque + d.Object.ETag):
+		d.By, d.Kind = upload.BySeen, upload.ETagOpaque
+	default:
 		return false
 	}
-	d.Action, d.By, d.MD5 = Keep, upload.ByMD5, sums.MD5.String()
-	if d.Object.ETag != d.MD5 {
-		d.By = upload.ByParts
-	}
+	d.Action, d.MD5 = Keep, sums.MD5.String()
 	return true
 }
 
@@ -242,7 +251,7 @@ func (c *Comparer) compare(ctx context.Context, d *Decision) {
 		known = &sums.MD5
 	}
 	r, err := c.Uploader.Compare(ctx, c.Job(d.File, src), d.Object.Size, d.Object.ETag, known)
-	d.By, d.MD5 = r.By, r.MD5
+	d.By, d.MD5, d.Kind = r.By, r.MD5, r.Kind
 	switch {
 	case err != nil:
 		d.Action, d.Err = Fail, err
@@ -255,6 +264,6 @@ func (c *Comparer) compare(ctx context.Context, d *Decision) {
 		if r.Same && r.By != upload.ByTime {
 			tag = d.Object.ETag
 		}
-		c.Cache.Put(d.File, at, sum, tag)
+		c.Cache.Put(d.File, at, sum, tag, r.Kind)
 	}
 }

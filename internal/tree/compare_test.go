@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -38,8 +39,8 @@ func TestDecide(t *testing.T) {
 	st.put(t, "p/", "")
 	st.put(t, "pp", "")
 	all := map[string]string{
-		"p/a-b": "keep md5", "p/a/b": "keep md5", "p/a0": "upload", "p/same": "keep md5", "p/size": "upload size", "p/other": "upload md5", "p/new": "upload",
-		"p/sub/x y+z": "keep md5", "p/empty": "keep md5", "p/gone": "delete", "p/a/gone": "delete", "p/zz": "delete",
+		"p/a-b": "keep etag", "p/a/b": "keep etag", "p/a0": "upload", "p/same": "keep etag", "p/size": "upload size", "p/other": "upload etag", "p/new": "upload",
+		"p/sub/x y+z": "keep etag", "p/empty": "keep etag", "p/gone": "delete", "p/a/gone": "delete", "p/zz": "delete",
 	}
 	takes := func(rel string) bool { return rel != "excluded/by" }
 
@@ -92,19 +93,48 @@ func TestDecide(t *testing.T) {
 
 // TestDecideOpaque compares by size and time where there is nothing else.
 func TestDecideOpaque(t *testing.T) {
-	st := newStand(t, s3test.Options{Quirks: s3test.Quirks{KMSByDefault: true}})
+	var ahead atomic.Int64 // the store's clock
+	st := newStand(t, s3test.Options{Quirks: s3test.Quirks{KMSByDefault: true}, AnyDate: true,
+		Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
 	st.write(t, "old", "old")
 	st.write(t, "young", "young")
-	for name, at := range map[string]time.Time{"old": time.Now().Add(-time.Hour), "young": time.Now().Add(time.Hour)} {
+	st.write(t, "edited", "edited")
+	for name, at := range map[string]time.Time{"young": time.Now().Add(3 * time.Hour), "edited": time.Now().Add(-3 * time.Hour)} {
 		if err := os.Chtimes(filepath.Join(st.dir, name), at, at); err != nil {
 			t.Fatal(err)
 		}
 	}
+	ahead.Store(int64(-time.Hour))
+	st.put(t, "p/edited", "edited")
+	ahead.Store(int64(time.Hour))
 	st.put(t, "p/old", "xyz")
 	st.put(t, "p/young", "young")
+	ahead.Store(0)
 	got, err := decide(t, st.comparer(t))
-	if diff := cmp.Diff(map[string]string{"p/old": "keep time", "p/young": "upload time"}, got); diff != "" || err != nil {
+	want := map[string]string{"p/old": "keep time", "p/young": "upload time", "p/edited": "upload time"}
+	if runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
+		want["p/edited"] = "keep time" // nobody knows when it was changed
+	}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Error(diff, err)
+	}
+
+	// What was uploaded from here is known by its ETag from then on, as what it is.
+	c := st.comparer(t)
+	cache, err := tree.OpenCache(t.TempDir(), st.dir, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cache.Close(st.dir, 0)
+	for f := range tree.Walk(t.Context(), st.dir, "p/", tree.Options{}) {
+		o, _ := st.Object("b", f.Key)
+		cache.Put(&f, time.Now().Add(time.Hour), etag.Sum([]byte(f.Rel)), o.ETag, upload.ETagOpaque)
+	}
+	c.Cache, c.Uploader = cache, nil // nobody is asked
+	for d, err := range c.Decide(t.Context()) {
+		if err != nil || d.Action != tree.Keep || d.By != upload.BySeen || d.Kind != upload.ETagOpaque {
+			t.Errorf("%s: %s %s %s, %v", d.File.Key, d.Action, d.By, d.Kind, err)
+		}
 	}
 }
 
@@ -231,7 +261,7 @@ func TestDecideCached(t *testing.T) {
 			t.Fatal(r.Err)
 		}
 		sum, _ := etag.ParseMD5(r.MD5)
-		cache.Put(&f, later, sum, r.ETag)
+		cache.Put(&f, later, sum, r.ETag, r.ETagKind)
 		if err := os.Chmod(f.Path, 0); err != nil { // its status changes: it has to be read again
 			t.Fatal(err)
 		}
@@ -240,19 +270,19 @@ func TestDecideCached(t *testing.T) {
 	c := st.comparer(t)
 	c.Cache = cache
 	got, err := decide(t, c)
-	if err != nil || os.Getuid() != 0 && got["p/small"] != "fail" || os.Getuid() == 0 && got["p/big"] != "keep composite" {
+	if err != nil || os.Getuid() != 0 && got["p/small"] != "fail" || os.Getuid() == 0 && got["p/big"] != "keep etag-parts" {
 		t.Error(got, err)
 	}
 	for f := range tree.Walk(t.Context(), st.dir, "p/", tree.Options{}) { // as an upload that sees them as they are now
 		sum := etag.Sum([]byte(map[string]string{"small": "small", "big": big}[f.Rel]))
 		o, _ := st.Object("b", f.Key)
-		cache.Put(&f, later, sum, o.ETag)
+		cache.Put(&f, later, sum, o.ETag, upload.ETagMultipart)
 	}
 	c = st.comparer(t)
 	c.Cache = cache
 	c.Uploader = nil // nobody is asked, nothing is read
 	got, err = decide(t, c)
-	if diff := cmp.Diff(map[string]string{"p/small": "keep md5", "p/big": "keep composite"}, got); diff != "" || err != nil {
+	if diff := cmp.Diff(map[string]string{"p/small": "keep etag", "p/big": "keep etag-parts"}, got); diff != "" || err != nil {
 		t.Error(diff, err)
 	}
 	if n := st.Count("HeadObject"); n != before {

@@ -3,7 +3,6 @@ package upload
 import (
 	"context"
 	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -19,9 +18,6 @@ import (
 func (t *transfer) sameFile(ctx context.Context, out *s3.HeadObjectOutput) (done bool, _ error) {
 	same, err := t.sameContent(ctx, out)
 	if err != nil || !same {
-		return false, err
-	}
-	if err := t.src.changed(ctx, t.whole); err != nil {
 		return false, err
 	}
 	return t.keep(ctx, out)
@@ -41,7 +37,7 @@ func (t *transfer) sameStream(ctx context.Context, p *part) (done bool, _ error)
 		return false, nil
 	}
 	t.size, t.whole, t.crc = p.size, p.md5, p.crc
-	t.res.MD5, t.res.Size = p.md5.String(), p.size
+	t.res.MD5, t.res.Size, t.res.By = p.md5.String(), p.size, ByMD5
 	t.storeMD5()
 	return t.keep(ctx, out)
 }
@@ -56,121 +52,6 @@ func (t *transfer) noteUnknown() {
 // hasOpaqueETag says whether an object is encrypted so that no ETag is an MD5.
 func hasOpaqueETag(out *s3.HeadObjectOutput) bool {
 	return strings.HasPrefix(string(out.ServerSideEncryption), "aws:kms") || aws.ToString(out.SSECustomerAlgorithm) != ""
-}
-
-// sameContent says whether an ETag proves that the object is made of the file's
-// bytes.
-func (t *transfer) sameContent(ctx context.Context, out *s3.HeadObjectOutput) (bool, error) {
-	size, tag := t.src.size, seen(out).etag
-	n := etag.Parts(tag)
-	switch {
-	case aws.ToInt64(out.ContentLength) != size:
-		return false, nil
-	case hasOpaqueETag(out), !etag.IsMD5(tag) && n == 0:
-		t.noteUnknown()
-		return false, nil
-	}
-	var c cut // of the upload, if it is one in parts: what is hashed for it is not hashed again
-	if size > t.o.Threshold {
-		var err error
-		if c, err = t.o.Limits.plan(size, t.o.PartSize); err != nil {
-			return false, err
-		}
-	}
-	switch {
-	case n == 0 && c.part == 0:
-		crcs := newCRCParts(t.o.Checksum == SumCRC64NVME)
-		whole, err := t.src.sumWhole(ctx, t.u.hashing, &crcs, new([]byte))
-		if err != nil {
-			return false, err
-		}
-		t.size, t.whole, t.crc = size, whole, crcs.all()
-		t.storeMD5()
-		t.res.MD5 = whole.String()
-		return whole.String() == tag, nil
-	case c.part > 0 && (n == 0 || n == c.parts()):
-		t.stage(StageHash)
-		t.crcs = t.sendsCRC(size)
-		if err := t.learn(ctx, c); err != nil {
-			return false, err
-		}
-		if tag == t.whole.String() {
-			t.composite, t.res.Parts, t.res.PartSize = "", 0, 0 // it is in one piece
-			return true, nil
-		}
-		if tag == t.composite {
-			return true, nil
-		}
-	}
-	if n == 0 {
-		return false, nil
-	}
-	parts, err := t.partSizes(ctx, out, n, c.part)
-	if err != nil || len(parts) == 0 {
-		return false, err
-	}
-	return t.findParts(ctx, tag, parts)
-}
-
-// partSizes returns the sizes that the parts of an object may have, but for one
-// that was tried: what the store says, or else what is usual.
-func (t *transfer) partSizes(ctx context.Context, out *s3.HeadObjectOutput, n int, tried int64) ([]int64, error) {
-	in := &s3.HeadObjectInput{Bucket: &t.job.Bucket, Key: &t.job.Key, PartNumber: aws.Int32(1)}
-	in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = t.props.customer()
-	first, err := t.u.client.HeadObject(ctx, in, t.with)
-	if err != nil && (status(err) == 0 || KindOf(err) == Temporary) {
-		return nil, err
-	}
-	size := t.src.size
-	if err == nil && etag.Trim(aws.ToString(first.ETag)) == seen(out).etag && int(aws.ToInt32(first.PartsCount)) == n {
-		part := aws.ToInt64(first.ContentLength)
-		if part > 0 && part != tried && (cut{size, part}).parts() == n {
-			return []int64{part}, nil
-		}
-		return nil, nil // they are not all of one size, or it was that
-	}
-	return slices.DeleteFunc(t.usualParts(n), func(part int64) bool { return part == tried }), nil
-}
-
-// maxGuesses is how many part sizes are hashed side by side, beside the whole.
-const maxGuesses = 15
-
-// usualParts returns the part sizes that cut the file into n parts and are in use:
-// this run's, doubled and halved, and those of other programs.
-func (t *transfer) usualParts(n int) []int64 {
-	var own []int64
-	for shift := range 4 {
-		own = append(own, t.o.PartSize<<shift, t.o.PartSize>>shift)
-	}
-	return etag.PartSizes(t.src.size, n, maxGuesses, own...)
-}
-
-// findParts hashes the file in parts of all these sizes at once, and finds the
-// one that an ETag was made with.
-func (t *transfer) findParts(ctx context.Context, tag string, parts []int64) (bool, error) {
-	if err := take(ctx, t.u.hashing); err != nil {
-		return false, err
-	}
-	defer func() { <-t.u.hashing }()
-	t.stage(StageHash)
-	size := t.src.size
-	h := etag.NewMultiHasher(append(slices.Clone(parts), size)...)
-	if err := t.src.read(ctx, h, 0, size); err != nil {
-		return false, err
-	}
-	if err := t.src.atEnd(); err != nil {
-		return false, err
-	}
-	sums := h.Parts()
-	whole := sums[len(parts)][0]
-	t.whole = whole
-	for i, part := range parts {
-		if etag.Composite(sums[i]) == tag {
-			t.learned(cut{size, part}, sums[i], whole, "")
-			return true, nil
-		}
-	}
-	return false, nil
 }
 
 // keep ends an upload of bytes that are there already: as they are, or after a
@@ -252,9 +133,14 @@ func (t *transfer) hasSum(out *s3.HeadObjectOutput) bool {
 // sameAs notes that the object is the one that is there.
 func (t *transfer) sameAs(out *s3.HeadObjectOutput) {
 	now := seen(out)
-	t.res.Normalized = Already
-	t.result(now, ETagMD5)
-	if now.etag != t.whole.String() {
+	switch {
+	case now.etag == t.whole.String():
+		t.res.Normalized = Already
+		t.result(now, ETagMD5)
+	case hasOpaqueETag(out) || etag.Parts(now.etag) == 0:
+		t.res.Normalized = Opaque
+		t.result(now, ETagOpaque)
+	default:
 		t.res.Normalized = Off
 		t.result(now, ETagMultipart)
 	}

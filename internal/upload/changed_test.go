@@ -236,3 +236,32 @@ func TestIfChangedUploads(t *testing.T) {
 		t.Errorf("encrypted with %q", o.SSE)
 	}
 }
+
+// Where no ETag is an MD5, the store's checksum tells; to whoever may see it.
+func TestIfChangedByChecksum(t *testing.T) {
+	for _, size := range []int64{1000, 6*KiB + 5} {
+		st := newStand(t, s3test.Options{Quirks: s3test.Quirks{KMSByDefault: true}})
+		data := random(size, "summed")
+		st.upload(t, file(t, data), "k", checksum(upload.SumCRC64NVME))
+		r := st.upload(t, file(t, data), "k", ifChanged)
+		if r.Err != nil || r.Status != upload.Unchanged || r.By != upload.ByChecksum || r.ETagKind != upload.ETagOpaque || r.Normalized != upload.Opaque || r.MD5 != md5Hex(data) {
+			t.Errorf("%d bytes: %s by %q, %v, ETag of kind %s, normalized %s, MD5 %s", size, r.Status, r.By, r.Err, r.ETagKind, r.Normalized, r.MD5)
+		}
+		sentNothing(t, r)
+		r = st.upload(t, file(t, data), "k", ifChanged, func(r *run) { r.CacheControl, r.Checksum = "ours", upload.SumCRC64NVME })
+		o, _ := st.Server.Object(st.bucket, "k")
+		if r.Err != nil || r.Status != upload.Updated || r.BytesSent != 0 || o.CacheControl != "ours" || r.ETagKind != upload.ETagOpaque {
+			t.Errorf("%d bytes, with other properties: %s, %v, %q, ETag of kind %s (%q)", size, r.Status, r.Err, o.CacheControl, r.ETagKind, r.Notes)
+		}
+		st.upload(t, file(t, data), "k", checksum(upload.SumCRC64NVME))
+		other := random(size, "others")
+		if r = st.upload(t, file(t, other), "k", ifChanged, checksum(upload.SumCRC64NVME)); r.Err != nil || r.Status != upload.Uploaded || r.BytesSent != size {
+			t.Errorf("%d other bytes: %s, %v, %d sent", size, r.Status, r.Err, r.BytesSent)
+		}
+		st.SetQuirks(func(q *s3test.Quirks) { q.Deny = []string{"kms:Decrypt"} })
+		r = st.upload(t, file(t, other), "k", ifChanged)
+		if size == 1000 && (r.Err != nil || r.Status != upload.Uploaded) { // parts are not taken from those who may not decrypt
+			t.Errorf("%d bytes whose checksum may not be seen: %s, %v", size, r.Status, r.Err)
+		}
+	}
+}

@@ -68,7 +68,7 @@ func (t *transfer) asksMD5() bool {
 
 // looksAtSums says whether HEAD is to show checksums.
 func (t *transfer) looksAtSums() bool {
-	return !t.hidden && (t.compares || t.existing != nil || t.o.Checksum == SumCRC64NVME || t.asksMD5())
+	return !t.hidden && (t.compares || t.o.IfChanged || t.existing != nil || t.o.Checksum == SumCRC64NVME || t.asksMD5())
 }
 
 // askSum adds to a copy that gives the ETag what its checksum is to be.
@@ -201,8 +201,12 @@ func (c *crcParts) endPart(size int64) {
 	if c.hash == nil {
 		return
 	}
-	sum := crc.Sum(c.hash.Sum64())
+	c.add(crc.Sum(c.hash.Sum64()), size)
 	c.hash.Reset()
+}
+
+// add takes the checksum of the next part.
+func (c *crcParts) add(sum crc.Sum, size int64) {
 	c.parts, c.whole = append(c.parts, sum), c.whole.Then(sum, size)
 }
 

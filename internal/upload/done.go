@@ -55,9 +55,6 @@ func (t *transfer) isDone(ctx context.Context) (done bool, _ error) {
 		return false, unmet
 	}
 	same, err := t.sameContent(ctx, t.first)
-	if err == nil && same {
-		err = t.src.changed(ctx, t.whole)
-	}
 	if err != nil {
 		return false, err
 	}
@@ -76,7 +73,7 @@ func (t *transfer) isDoneStream(ctx context.Context, p *part) (done bool, _ erro
 		return false, t.unmet
 	}
 	t.size, t.whole = p.size, p.md5
-	t.res.MD5, t.res.Size = p.md5.String(), p.size
+	t.res.MD5, t.res.Size, t.res.By = p.md5.String(), p.size, ByMD5
 	t.storeMD5()
 	return t.isDoneAs(ctx, t.unmet)
 }

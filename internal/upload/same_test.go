@@ -3,6 +3,7 @@ package upload_test
 import (
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,30 +28,33 @@ func TestCompare(t *testing.T) {
 		other bool     // of other bytes
 		since time.Time
 		known bool // the MD5 of the file
+		ahead bool // the store's clock, still
 		want  upload.Comparison
 		heads int
 	}{
-		"in one piece":               {size: 1000, want: upload.Comparison{Same: true, By: upload.ByMD5}},
-		"in one piece, and empty":    {size: 0, want: upload.Comparison{Same: true, By: upload.ByMD5}},
-		"in one piece, known":        {size: 1000, known: true, want: upload.Comparison{Same: true, By: upload.ByMD5}},
-		"in one piece, large":        {size: 5 * KiB, there: []change{func(r *run) { r.Threshold = 1 << 20 }}, want: upload.Comparison{Same: true, By: upload.ByMD5}},
-		"others":                     {size: 1000, other: true, want: upload.Comparison{By: upload.ByMD5}, heads: 1},
-		"others, known":              {size: 1000, other: true, known: true, want: upload.Comparison{By: upload.ByMD5}, heads: 1},
-		"others, and an older file":  {size: 1000, other: true, since: old, want: upload.Comparison{By: upload.ByMD5}, heads: 1},
-		"in our parts":               {size: 5000, there: []change{parts(KiB)}, want: upload.Comparison{Same: true, By: upload.ByParts}},
-		"in our parts, known":        {size: 5000, there: []change{parts(KiB)}, known: true, want: upload.Comparison{Same: true, By: upload.ByParts}},
-		"in odd parts":               {size: 5000, there: []change{parts(1111)}, want: upload.Comparison{Same: true, By: upload.ByParts}, heads: 1},
-		"in odd parts, others":       {size: 5000, there: []change{parts(1111)}, other: true, want: upload.Comparison{By: upload.ByParts}, heads: 2},
-		"encrypted":                  {size: 1000, there: []change{kms}, since: old, want: upload.Comparison{Same: true, By: upload.ByTime}, heads: 1},
-		"encrypted, and written to":  {size: 1000, there: []change{kms}, since: time.Now().Add(time.Hour), want: upload.Comparison{By: upload.ByTime}, heads: 1},
-		"encrypted, in parts":        {size: 5000, there: []change{kms, parts(1111)}, since: old, want: upload.Comparison{Same: true, By: upload.ByTime}, heads: 2},
-		"encrypted, with a checksum": {size: 1000, there: []change{kms, checksum(upload.SumCRC64NVME)}, want: upload.Comparison{Same: true, By: upload.ByChecksum}, heads: 1},
-		"encrypted, with another":    {size: 1000, there: []change{kms, checksum(upload.SumCRC64NVME)}, other: true, since: old, want: upload.Comparison{By: upload.ByChecksum}, heads: 1},
-		"encrypted, with metadata":   {size: 1000, there: []change{kms, func(r *run) { r.StoreMD5 = true }}, known: true, want: upload.Comparison{Same: true, By: upload.ByMetadata}, heads: 1},
-		"encrypted, other metadata":  {size: 1000, there: []change{kms, func(r *run) { r.StoreMD5 = true }}, other: true, since: old, want: upload.Comparison{By: upload.ByMetadata}, heads: 1},
+		"in one piece":                        {size: 1000, want: upload.Comparison{Same: true, By: upload.ByMD5, Kind: upload.ETagMD5}},
+		"in one piece, and empty":             {size: 0, want: upload.Comparison{Same: true, By: upload.ByMD5, Kind: upload.ETagMD5}},
+		"in one piece, known":                 {size: 1000, known: true, want: upload.Comparison{Same: true, By: upload.ByMD5, Kind: upload.ETagMD5}},
+		"in one piece, large":                 {size: 5 * KiB, there: []change{func(r *run) { r.Threshold = 1 << 20 }}, want: upload.Comparison{Same: true, By: upload.ByMD5, Kind: upload.ETagMD5}},
+		"others":                              {size: 1000, other: true, want: upload.Comparison{By: upload.ByMD5}, heads: 1},
+		"others, known":                       {size: 1000, other: true, known: true, want: upload.Comparison{By: upload.ByMD5}, heads: 1},
+		"others, and an older file":           {size: 1000, other: true, since: old, want: upload.Comparison{By: upload.ByMD5}, heads: 1},
+		"in our parts":                        {size: 5000, there: []change{parts(KiB)}, want: upload.Comparison{Same: true, By: upload.ByParts, Kind: upload.ETagMultipart}},
+		"in our parts, known":                 {size: 5000, there: []change{parts(KiB)}, known: true, want: upload.Comparison{Same: true, By: upload.ByParts, Kind: upload.ETagMultipart}},
+		"in odd parts":                        {size: 5000, there: []change{parts(1111)}, want: upload.Comparison{Same: true, By: upload.ByParts, Kind: upload.ETagMultipart}, heads: 1},
+		"in odd parts, others":                {size: 5000, there: []change{parts(1111)}, other: true, want: upload.Comparison{By: upload.ByParts}, heads: 2},
+		"encrypted":                           {size: 1000, there: []change{kms}, since: old, want: upload.Comparison{Same: true, By: upload.ByTime, Kind: upload.ETagOpaque}, heads: 1},
+		"encrypted, and written to":           {size: 1000, there: []change{kms}, since: time.Now().Add(2 * time.Hour), want: upload.Comparison{By: upload.ByTime}, heads: 1},
+		"encrypted, by a clock that is ahead": {size: 1000, there: []change{kms}, since: old, ahead: true, want: upload.Comparison{By: upload.ByTime}, heads: 1},
+		"encrypted, in parts":                 {size: 5000, there: []change{kms, parts(1111)}, since: old, want: upload.Comparison{Same: true, By: upload.ByTime, Kind: upload.ETagOpaque}, heads: 2},
+		"encrypted, with a checksum":          {size: 1000, there: []change{kms, checksum(upload.SumCRC64NVME)}, want: upload.Comparison{Same: true, By: upload.ByChecksum, Kind: upload.ETagOpaque}, heads: 1},
+		"encrypted, with another":             {size: 1000, there: []change{kms, checksum(upload.SumCRC64NVME)}, other: true, since: old, want: upload.Comparison{By: upload.ByChecksum}, heads: 1},
+		"encrypted, with metadata":            {size: 1000, there: []change{kms, func(r *run) { r.StoreMD5 = true }}, known: true, want: upload.Comparison{Same: true, By: upload.ByMetadata, Kind: upload.ETagOpaque}, heads: 1},
+		"encrypted, other metadata":           {size: 1000, there: []change{kms, func(r *run) { r.StoreMD5 = true }}, other: true, since: old, want: upload.Comparison{By: upload.ByMetadata}, heads: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			st := newStand(t, s3test.Options{})
+			var ahead atomic.Int64 // the store's clock
+			st := newStand(t, s3test.Options{AnyDate: true, Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
 			body := random(c.size, name)
 			path := filepath.Join(t.TempDir(), "f")
 			if err := os.WriteFile(path, body, 0o600); err != nil {
@@ -65,7 +69,11 @@ func TestCompare(t *testing.T) {
 			if c.other {
 				body = random(c.size, "other")
 			}
+			ahead.Store(int64(time.Hour)) // the object is younger than the file
 			stored := st.upload(t, file(t, body), "k", c.there...)
+			if !c.ahead {
+				ahead.Store(0)
+			}
 			if stored.Err != nil {
 				t.Fatal(stored.Err)
 			}
@@ -137,5 +145,24 @@ func TestCompareMeanwhile(t *testing.T) {
 	got, err = u.Compare(t.Context(), job(src), 1000, etag.Sum(body).String(), nil)
 	if err != nil || got.Same {
 		t.Errorf("of a file that was cut: %+v, %v", got, err)
+	}
+}
+
+// Where one object is encrypted so that no ETag is an MD5, the next are looked at
+// before they are read; and not read where nothing tells of their bytes.
+func TestCompareEncrypted(t *testing.T) {
+	st := newStand(t, s3test.Options{Quirks: s3test.Quirks{KMSByDefault: true}})
+	body := random(1000, "encrypted")
+	st.upload(t, file(t, body), "k", checksum(upload.SumNone))
+	o, _ := st.Server.Object(st.bucket, "k")
+	u, err := upload.New(st.store.Client, st.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{md5Hex(body), ""} {
+		got, err := u.Compare(t.Context(), &upload.Job{Source: file(t, body), Bucket: st.bucket, Key: "k"}, 1000, o.ETag, nil)
+		if err != nil || got.By != upload.ByTime || got.MD5 != want {
+			t.Errorf("%d: %+v, %v; want the MD5 %q", i, got, err, want)
+		}
 	}
 }

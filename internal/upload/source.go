@@ -10,6 +10,7 @@ import (
 
 	"s3up/internal/contenttype"
 	"s3up/internal/etag"
+	"s3up/internal/verify"
 )
 
 // A File is what the engine needs of an open regular file: it is read at any
@@ -138,6 +139,12 @@ func NewFile(name string, f File) (*Source, error) {
 // NewStream returns a Source of whatever r gives until it ends.
 func NewStream(name string, r io.Reader) *Source { return &Source{name: name, size: -1, stream: r} }
 
+// IsAt says whether the file is the one that a path leads to.
+func (s *Source) IsAt(path string) bool {
+	now, err := os.Stat(path)
+	return err == nil && os.SameFile(now, s.info)
+}
+
 // Name returns what the user called it.
 func (s *Source) Name() string { return s.name }
 
@@ -158,25 +165,12 @@ func (s *Source) section(offset, size int64) *io.SectionReader {
 }
 
 // changed says whether the file is not what it was before the first read, when
-// whole was the MD5 of what was read. Where the times cannot tell, because a file
-// may grow, or its status changed and nothing else (a new name, other rights, or a
-// time that was put back), or somebody has it open for writing, the bytes are read
+// whole was the MD5 of what was read. Where nothing else can tell, the bytes are read
 // once more.
 func (s *Source) changed(ctx context.Context, whole etag.MD5) error {
-	unsure := s.unsure || isWritable(s.file)
-	now, err := s.file.Stat()
-	if err != nil {
+	unsure, err := s.traces()
+	if err != nil || !unsure {
 		return err
-	}
-	shrunk, grown := now.Size() < s.info.Size(), now.Size() > s.info.Size()
-	written := !now.ModTime().Equal(s.info.ModTime())
-	switch {
-	case shrunk, grown && !s.grows:
-		return fail(SourceChanged, "%s changed while it was read: it had %d bytes, now it has %d", s.name, s.info.Size(), now.Size())
-	case written && !s.grows:
-		return fail(SourceChanged, "%s changed while it was read: it was written at %s", s.name, now.ModTime().Format("15:04:05.000"))
-	case !unsure && !grown && !written && ChangeTime(now).Equal(ChangeTime(s.info)):
-		return nil
 	}
 	switch again, err := s.sum(ctx, 0, s.size); {
 	case err != nil:
@@ -185,6 +179,37 @@ func (s *Source) changed(ctx context.Context, whole etag.MD5) error {
 		return fail(SourceChanged, "%s changed while it was read: its bytes are not what they were", s.name)
 	}
 	return nil
+}
+
+// traces says whether size and times show that the file is not what it was before the
+// first read. unsure is true where they cannot tell, because a file may grow, or was
+// written a moment before, or its status changed and nothing else (a new name, other
+// rights, or a time that was put back), or somebody has it open for writing: then the
+// bytes are to be read once more.
+func (s *Source) traces() (unsure bool, _ error) {
+	unsure = s.unsure || isWritable(s.file)
+	now, err := s.file.Stat()
+	if err != nil {
+		return false, err
+	}
+	shrunk, grown := now.Size() < s.info.Size(), now.Size() > s.info.Size()
+	written := !now.ModTime().Equal(s.info.ModTime())
+	switch {
+	case shrunk, grown && !s.grows:
+		return false, fail(SourceChanged, "%s changed while it was read: it had %d bytes, now it has %d", s.name, s.info.Size(), now.Size())
+	case written && !s.grows:
+		return false, fail(SourceChanged, "%s changed while it was read: it was written at %s", s.name, now.ModTime().Format("15:04:05.000"))
+	}
+	return unsure || grown || written || !ChangeTime(now).Equal(ChangeTime(s.info)), nil
+}
+
+// Local is the source as package verify takes it. It is the Source's: who closes
+// that ends it.
+func (s *Source) Local() verify.Local {
+	if s.size < 0 {
+		return verify.Local{Name: s.name, Size: -1, Stream: s.stream}
+	}
+	return verify.Local{Name: s.name, Size: s.size, File: s.file, Changed: s.traces}
 }
 
 // atEnd makes sure that the file ends where its size says.

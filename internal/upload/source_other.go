@@ -2,14 +2,6 @@
 
 package upload
 
-import (
-	"io/fs"
-	"time"
-)
-
-// ChangeTime is not known here.
-func ChangeTime(fs.FileInfo) time.Time { return time.Time{} }
-
 // isFarAway is not known here.
 func isFarAway(File) bool { return false }
 

@@ -22,7 +22,8 @@ type sums struct {
 	src    *Source
 	cut    cut
 	hasher *etag.Hasher
-	hashed int64 // bytes that hasher has: more than those of parts, if a read was interrupted
+	whole  *etag.MD5 // of all, where it is known and there is no hasher
+	hashed int64     // bytes that hasher has: more than those of parts, if a read was interrupted
 	parts  []etag.MD5
 	crcs   crcParts
 	keep   []byte        // what is read goes there too, as far as there is room
@@ -74,6 +75,9 @@ func (s *sums) all(ctx context.Context) ([]etag.MD5, etag.MD5, error) {
 		if _, err := s.part(ctx, n); err != nil {
 			return nil, etag.MD5{}, err
 		}
+	}
+	if s.whole != nil {
+		return s.parts, *s.whole, nil
 	}
 	return s.parts, s.hasher.Whole(), nil
 }

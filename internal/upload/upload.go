@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"s3up/internal/etag"
+	"s3up/internal/verify"
 )
 
 // Normalize says how an object that was uploaded in parts gets the MD5 of its
@@ -132,6 +133,8 @@ type Uploader struct {
 	locks   map[string]bool
 	greeted atomic.Bool // the store has been asked something
 
+	verifier *verify.Verifier // see transfer.verifier
+
 	mu       sync.Mutex
 	opaque   map[string]bool  // buckets that have answered twice with another ETag
 	uncopied map[string]bool  // buckets where no copy follows an upload
@@ -176,6 +179,7 @@ func New(client Client, o Options) (*Uploader, error) {
 	}
 	return &Uploader{
 		client:   client,
+		verifier: newVerifier(&o),
 		o:        o,
 		slots:    newSlots(o.Slots, o.MostSlots, o.Limit),
 		held:     newHeld(o.MaxMemory),
@@ -266,6 +270,7 @@ type Result struct {
 	ETag           string // without quotes
 	ETagKind       ETagKind
 	Normalized     Normalized
+	By             Proof // of what was there already: that it is the same
 	VersionID      string
 	ContentType    string
 	Parts          int   // 0: one PutObject

@@ -73,12 +73,12 @@ func (v *Verifier) Look(ctx context.Context, bucket, key string) (*Object, error
 	case err != nil:
 		return nil, err
 	}
-	o := newObject(bucket, key, out)
+	o := Looked(bucket, key, out)
 	o.Hidden = hidden
 	if o.Encrypted != "" {
-		v.mu.Lock()
-		v.encrypts[bucket] = true
-		v.mu.Unlock()
+		v.buckets.mu.Lock()
+		v.buckets.encrypts[bucket] = true
+		v.buckets.mu.Unlock()
 	}
 	return o, nil
 }

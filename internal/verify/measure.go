@@ -9,6 +9,7 @@ import (
 	"hash"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
 
 	"s3up/internal/etag"
@@ -18,16 +19,41 @@ import (
 // somebody else computed.
 type Local struct {
 	Name string
-	Size int64 // -1: not known before the end, as of a stream, or at all, as of Sums
+	Size int64 // -1: not known before the end, as of a stream, or at all, as of Sums alone
 
-	File   io.ReaderAt          // read at any place, and more than once only where something differs
-	Stream io.Reader            // read once
-	Sums   map[Algorithm][]byte // of all bytes
+	File   io.ReaderAt // read at any place, and more than once only where something differs
+	Stream io.Reader   // read once
+	// Read is how all bytes of a file are read, from the first to the last, where it is
+	// not by File.
+	Read func(context.Context, io.Writer) error
+	Sums map[Algorithm][]byte // of all bytes, where they are known; of a file, not all need be
 
-	// Changed is asked after each read, and says why a file is not what it was. May be
-	// nil.
-	Changed func() error
+	// Changed is asked at the end of what was read of a file. The error says why it is
+	// not what it was; unsure, that nothing but another read can tell. May be nil.
+	Changed func() (unsure bool, _ error)
+
+	// PartSize is that of the parts that the bytes are sent in by whoever asks: it is
+	// tried before the store is asked how an object was cut.
+	PartSize int64
+	// Beside are computed too when a file is read; see Result.Digests.
+	Beside []Digest
 }
+
+// A Digest is of all bytes, or those of their parts of one size.
+type Digest struct {
+	Algorithm Algorithm
+	PartSize  int64 // 0: of all
+}
+
+func (d Digest) need(size int64) need {
+	if d.PartSize == 0 {
+		return need{d.Algorithm, whole(size)}
+	}
+	return need{d.Algorithm, layout{part: d.PartSize}}
+}
+
+// hasBytes says whether there is something to read.
+func (l *Local) hasBytes() bool { return l.File != nil || l.Stream != nil || l.Read != nil }
 
 // A ChangedError says that a file changed while it was read.
 type ChangedError struct{ Name, How string }
@@ -52,6 +78,7 @@ type meter struct {
 	progress func(int64)
 	workers  int
 	sums     map[string][][]byte
+	done     []need // that sums has
 }
 
 func newMeter(l Local, size int64, workers int, progress func(int64)) *meter {
@@ -67,9 +94,8 @@ func newMeter(l Local, size int64, workers int, progress func(int64)) *meter {
 
 // get returns the digests of the parts; false if they are not known.
 func (m *meter) get(n need) ([][]byte, bool) {
-	if m.local.Sums != nil {
-		sum, ok := m.local.Sums[n.algorithm]
-		return [][]byte{sum}, ok && n.layout.count(m.size) == 1
+	if sum, ok := m.local.Sums[n.algorithm]; ok && n.layout.count(m.size) == 1 {
+		return [][]byte{sum}, true
 	}
 	sums, ok := m.sums[n.layout.key(n.algorithm)]
 	return sums, ok
@@ -92,17 +118,20 @@ var blocks = sync.Pool{New: func() any { b := make([]byte, blockSize); return &b
 // compute computes what is not there yet, in one read. A stream is read by the
 // first call alone: what that did not ask for stays unknown.
 func (m *meter) compute(ctx context.Context, needs []need) error {
-	if m.local.Sums != nil {
+	if !m.local.hasBytes() {
 		return nil
 	}
 	var open []need
 	asked := make(map[string]bool)
-	for _, n := range needs {
+	ask := func(n need) {
 		key := n.layout.key(n.algorithm)
-		if _, ok := m.sums[key]; !ok && !asked[key] {
+		if _, ok := m.get(n); !ok && !asked[key] {
 			asked[key] = true
 			open = append(open, n)
 		}
+	}
+	for _, n := range needs {
+		ask(n)
 	}
 	if m.local.Stream != nil {
 		if m.streamed >= 0 {
@@ -119,12 +148,32 @@ func (m *meter) compute(ctx context.Context, needs []need) error {
 	if len(open) == 0 {
 		return nil
 	}
+	for _, d := range m.local.Beside {
+		ask(d.need(m.size))
+	}
 	m.read = true
-	if err := m.readFile(ctx, open); err != nil {
+	m.done = append(m.done, open...)
+	return m.readFile(ctx, open)
+}
+
+// settle makes sure that the file is what it was before it was read. What may have
+// changed and left no trace is read once more.
+func (m *meter) settle(ctx context.Context) error {
+	if !m.read || m.local.Changed == nil {
+		return nil
+	}
+	unsure, err := m.local.Changed()
+	if err != nil || !unsure {
 		return err
 	}
-	if m.local.Changed != nil {
-		return m.local.Changed()
+	again := newMeter(m.local, m.size, m.workers, nil)
+	if err := again.readFile(ctx, m.done); err != nil {
+		return err
+	}
+	for key, sums := range m.sums {
+		if !slices.EqualFunc(sums, again.sums[key], bytes.Equal) {
+			return &ChangedError{m.local.Name, "its bytes are not what they were"}
+		}
 	}
 	return nil
 }
@@ -132,6 +181,14 @@ func (m *meter) compute(ctx context.Context, needs []need) error {
 // readFile computes digests of a file. The MD5s of parts alone need no order, and
 // are left to all cores.
 func (m *meter) readFile(ctx context.Context, needs []need) error {
+	if m.local.Read != nil {
+		h := newHashes(needs)
+		if err := m.local.Read(ctx, counting{h, m.progress}); err != nil {
+			return err
+		}
+		h.end(m)
+		return nil
+	}
 	if n := needs[0]; len(needs) == 1 && n.algorithm == MD5 && n.layout.sizes == nil && n.layout.part < m.size {
 		sums, err := etag.SumParts(ctx, counted{m.local.File, m.progress}, m.size, n.layout.part, m.workers)
 		if err != nil {
@@ -211,6 +268,17 @@ type counted struct {
 
 func (c counted) ReadAt(p []byte, offset int64) (int, error) {
 	n, err := c.ReaderAt.ReadAt(p, offset)
+	c.progress(int64(n))
+	return n, err
+}
+
+type counting struct {
+	io.Writer
+	progress func(int64)
+}
+
+func (c counting) Write(p []byte) (int, error) {
+	n, err := c.Writer.Write(p)
 	c.progress(int64(n))
 	return n, err
 }

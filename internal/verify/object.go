@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
@@ -30,9 +31,17 @@ type Object struct {
 	// Hidden says that its checksums may not be seen.
 	Hidden bool
 
+	// Ahead is by how much the store's clock was ahead of the one here, or less, when it
+	// answered; not above 0 if nobody knows.
+	Ahead time.Duration
+
 	headed bool // all of this is known, not only what a listing tells
 	looked time.Time
 }
+
+// IsLooked says whether it was looked at: a listing tells less, and not whether it is
+// encrypted.
+func (o *Object) IsLooked() bool { return o.headed }
 
 // Kind says what an ETag is.
 type Kind string
@@ -130,11 +139,15 @@ func claims(metadata map[string]string) []Claim {
 	return found
 }
 
-func newObject(bucket, key string, out *s3.HeadObjectOutput) *Object {
+// Looked is what HEAD showed of an object just now.
+func Looked(bucket, key string, out *s3.HeadObjectOutput) *Object {
 	o := &Object{
 		Bucket: bucket, Key: key, Size: aws.ToInt64(out.ContentLength), ETag: etag.Trim(aws.ToString(out.ETag)),
 		VersionID: aws.ToString(out.VersionId), Modified: aws.ToTime(out.LastModified),
 		Claims: claims(out.Metadata), headed: true, looked: time.Now(),
+	}
+	if date, ok := awsmiddleware.GetServerTime(out.ResultMetadata); ok {
+		o.Ahead = date.Sub(o.looked)
 	}
 	switch sse := string(out.ServerSideEncryption); {
 	case strings.HasPrefix(sse, "aws:kms"):

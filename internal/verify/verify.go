@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -26,6 +27,9 @@ type Options struct {
 	// Fresh is for how long an object need not be looked at again at the end, because
 	// nobody had the time to replace it.
 	Fresh time.Duration
+	// OnlySame is for those who want to know what is the same: of the rest, no more is
+	// asked and read to be sure.
+	OnlySame bool
 
 	CustomerKey CustomerKey
 }
@@ -36,11 +40,15 @@ const DefaultGuesses = 15
 
 // A Verifier verifies objects. It may be used by many goroutines at once.
 type Verifier struct {
-	client Client
-	o      Options
+	client  Client
+	o       Options
+	buckets *buckets
+}
 
+// buckets are those of which an object's ETag was no MD5.
+type buckets struct {
 	mu       sync.Mutex
-	encrypts map[string]bool // buckets of which an object's ETag was no MD5
+	encrypts map[string]bool
 }
 
 // New returns a Verifier.
@@ -48,7 +56,16 @@ func New(c Client, o Options) *Verifier {
 	if o.Guesses == 0 {
 		o.Guesses = DefaultGuesses
 	}
-	return &Verifier{client: c, o: o, encrypts: make(map[string]bool)}
+	return &Verifier{client: c, o: o, buckets: &buckets{encrypts: make(map[string]bool)}}
+}
+
+// With returns a Verifier with another Client and other Options, which knows what is
+// known of buckets.
+func (v *Verifier) With(c Client, change func(*Options)) *Verifier {
+	w := *v
+	w.client = c
+	change(&w.o)
+	return &w
 }
 
 // Status is what came of it.
@@ -119,15 +136,27 @@ type Result struct {
 	Size          int64  // of the local bytes; -1: not known
 	MoreThan      bool   // they are more than Size: the stream was not read to its end
 	MD5           string // of the local bytes, if it was computed
+
+	m *meter
 }
 
-// Verify compares an object with local bytes. listed is what a listing told of it;
-// nil: it is looked at first. progress is told of bytes that were read, from
+// Digests returns what Local.Beside asked for, or what was computed all the same; nil
+// if nothing was read.
+func (r *Result) Digests(d Digest) [][]byte {
+	if r.m == nil {
+		return nil
+	}
+	sums, _ := r.m.get(d.need(r.m.size))
+	return sums
+}
+
+// Verify compares an object with local bytes. listed is what a listing told of it, or
+// a look; nil: it is looked at first. progress is told of bytes that were read, from
 // several goroutines at once; it may be nil. The error is one of a request or of
 // reading, a *ChangedError, or ErrReplaced.
 func (v *Verifier) Verify(ctx context.Context, l Local, bucket, key string, listed *Object, progress func(int64)) (*Result, error) {
 	o := listed
-	if o == nil || v.isEncrypted(bucket) && !differInSize(l, o) {
+	if o == nil || !o.headed && v.isEncrypted(bucket) && !differInSize(l, o) && !l.knows(o.ETag) {
 		var err error
 		if o, err = v.Look(ctx, bucket, key); err != nil {
 			return nil, err
@@ -141,7 +170,12 @@ func (v *Verifier) Verify(ctx context.Context, l Local, bucket, key string, list
 	if err != nil {
 		return nil, err
 	}
-	r.Object, r.MD5 = c.o, c.m.hex(MD5)
+	if r.Status == Match || !v.o.OnlySame {
+		if err := c.m.settle(ctx); err != nil {
+			return nil, err
+		}
+	}
+	r.Object, r.MD5, r.m = c.o, c.m.hex(MD5), c.m
 	if c.m.streamed >= 0 {
 		r.Size, r.MoreThan = c.m.streamed, c.m.tooLong
 	}
@@ -155,10 +189,13 @@ func (v *Verifier) Verify(ctx context.Context, l Local, bucket, key string, list
 
 func differInSize(l Local, o *Object) bool { return l.Size >= 0 && l.Size != o.Size }
 
+// knows says whether the bytes are known to have an MD5.
+func (l *Local) knows(tag string) bool { return tag != "" && hex.EncodeToString(l.Sums[MD5]) == tag }
+
 func (v *Verifier) isEncrypted(bucket string) bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.encrypts[bucket]
+	v.buckets.mu.Lock()
+	defer v.buckets.mu.Unlock()
+	return v.buckets.encrypts[bucket]
 }
 
 // Listed is what a listing told of an object at some time.
@@ -183,16 +220,12 @@ func (c *comparison) run(ctx context.Context) (*Result, error) {
 	if differInSize(c.local, c.o) {
 		return c.bySize(c.local.Size), nil
 	}
+	if r, err := c.byOwnParts(ctx); r != nil || err != nil {
+		return r, err
+	}
 	if !c.o.headed {
-		// The ETag of an encrypted object differs always: only what is equal is proof.
-		if c.o.Kind() == Plain {
-			all := []*Evidence{c.plain()}
-			if err := c.compare(ctx, all); err != nil {
-				return nil, err
-			}
-			if all[0].Equal {
-				return c.judge(all), nil
-			}
+		if r, err := c.byListing(ctx); r != nil || err != nil {
+			return r, err
 		}
 		o, err := c.v.Look(ctx, c.o.Bucket, c.o.Key)
 		if err != nil {
@@ -200,6 +233,9 @@ func (c *comparison) run(ctx context.Context) (*Result, error) {
 		}
 		if o == nil {
 			return nil, ErrReplaced
+		}
+		if o.ETag != c.o.ETag {
+			c.asked, c.told = false, false // another object
 		}
 		if c.o = o; differInSize(c.local, o) {
 			return c.bySize(c.local.Size), nil
@@ -241,6 +277,42 @@ func (c *comparison) run(ctx context.Context) (*Result, error) {
 	return r, err
 }
 
+// byOwnParts tries the size of parts that is known before anybody is asked. The result
+// is nil if that proves nothing.
+func (c *comparison) byOwnParts(ctx context.Context) (*Result, error) {
+	part := c.local.PartSize
+	if part == 0 || c.o.Kind() != Multipart || etag.Count(c.o.Size, part) != c.o.Parts() {
+		return nil, nil
+	}
+	e := c.partsETag()
+	e.guess, e.needs = true, []need{{MD5, layout{part: part}}}
+	return c.ifEqual(ctx, []*Evidence{e})
+}
+
+// byListing compares with what a listing told, and asks for the size of parts only.
+// The ETag of an encrypted object differs always: only what is equal is proof. The
+// result is nil if nothing is.
+func (c *comparison) byListing(ctx context.Context) (*Result, error) {
+	if c.o.Kind() == Opaque {
+		return nil, nil
+	}
+	all, err := c.evidence(ctx)
+	if errors.Is(err, ErrReplaced) {
+		return nil, nil // by what is looked at next
+	}
+	if err != nil || c.local.Stream != nil {
+		return nil, err
+	}
+	return c.ifEqual(ctx, all)
+}
+
+func (c *comparison) ifEqual(ctx context.Context, all []*Evidence) (*Result, error) {
+	if err := c.compare(ctx, all); err != nil || !all[0].Equal {
+		return nil, err
+	}
+	return c.judge(all), nil
+}
+
 // decides says whether evidence of the store was compared that proves or refutes.
 func (e *Evidence) decides() bool { return e.tested && !e.guess && e.Kind != ByClaim }
 
@@ -248,9 +320,13 @@ func (e *Evidence) decides() bool { return e.tested && !e.guess && e.Kind != ByC
 // size, though the first looks like it. What then is not known to be made of the
 // parts that were hashed, refutes nothing.
 func (c *comparison) makeSure(ctx context.Context, all []*Evidence) ([]*Evidence, error) {
-	l, ok, err := c.v.surely(ctx, c.o)
-	if err != nil {
-		return nil, err
+	var l layout
+	ok := false
+	var err error
+	if !c.v.o.OnlySame {
+		if l, ok, err = c.v.surely(ctx, c.o); err != nil {
+			return nil, err
+		}
 	}
 	same := ok && l.key(MD5) == c.cut.key(MD5)
 	if ok && !same && c.local.Stream == nil {
@@ -259,7 +335,7 @@ func (c *comparison) makeSure(ctx context.Context, all []*Evidence) ([]*Evidence
 			return nil, err
 		}
 	}
-	c.sure = same
+	c.sure, c.told = same, same
 	for _, e := range all {
 		if !same && e.parts > 1 {
 			e.guess = true
@@ -288,6 +364,12 @@ func (c *comparison) plain() *Evidence {
 	return &Evidence{Kind: ByETag, Algorithm: MD5, Strength: Proof, Stored: c.o.ETag, value: raw, needs: []need{{MD5, whole(c.o.Size)}}}
 }
 
+// partsETag is the evidence of an ETag that is composed of the MD5s of parts.
+func (c *comparison) partsETag() *Evidence {
+	raw, _ := hex.DecodeString(c.o.ETag[:32])
+	return &Evidence{Kind: ByPartsETag, Algorithm: MD5, Strength: Proof, Stored: c.o.ETag, parts: c.o.Parts(), value: raw}
+}
+
 // evidence lists what can be compared, in order.
 func (c *comparison) evidence(ctx context.Context) ([]*Evidence, error) {
 	var all []*Evidence
@@ -297,7 +379,7 @@ func (c *comparison) evidence(ctx context.Context) ([]*Evidence, error) {
 	for _, s := range o.Checksums {
 		byParts = byParts || s.Parts > 0
 	}
-	if byParts && !c.asked && (c.local.Sums == nil || n == 1) {
+	if byParts && !c.asked && (c.local.hasBytes() || n == 1) {
 		c.asked = true
 		var err error
 		if c.cut, c.told, err = c.v.layout(ctx, o); err != nil {
@@ -309,9 +391,7 @@ func (c *comparison) evidence(ctx context.Context) ([]*Evidence, error) {
 	case Plain:
 		all = append(all, c.plain())
 	case Multipart:
-		raw, _ := hex.DecodeString(o.ETag[:32])
-		e := &Evidence{Kind: ByPartsETag, Algorithm: MD5, Strength: Proof, Stored: o.ETag, parts: n, value: raw}
-		all = append(all, c.ofParts(e))
+		all = append(all, c.ofParts(c.partsETag()))
 	}
 	for _, s := range o.Checksums {
 		e := &Evidence{Kind: ByChecksum, Algorithm: s.Algorithm, Strength: s.Algorithm.strength(), Stored: s.String(), value: s.Value, parts: s.Parts}
@@ -451,7 +531,7 @@ func (c *comparison) judge(all []*Evidence) *Result {
 // findBad finds the first part that differs, where the store tells checksums of
 // parts.
 func (c *comparison) findBad(ctx context.Context, r *Result) error {
-	if c.local.File == nil || r.By.Kind == BySize || r.Parts < 2 || len(c.o.Checksums) == 0 {
+	if c.v.o.OnlySame || c.local.File == nil || r.By.Kind == BySize || r.Parts < 2 || len(c.o.Checksums) == 0 {
 		return nil
 	}
 	parts, err := c.v.attributes(ctx, c.o)

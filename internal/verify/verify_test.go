@@ -9,8 +9,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/iotest"
@@ -299,7 +301,7 @@ func TestListed(t *testing.T) {
 		{"same", func(*s3test.Object) {}, data, 0, "match etag MD5 proof"},
 		{"flipped", func(*s3test.Object) {}, flipped(data, 7), 1, "differs etag MD5 proof"},
 		{"other size", func(*s3test.Object) {}, data[1:], 0, "differs size  proof"},
-		{"parts", func(o *s3test.Object) { o.Parts = cut(5000, 3000) }, data, 2, "match etag-parts MD5 proof parts of 3000"},
+		{"parts", func(o *s3test.Object) { o.Parts = cut(5000, 3000) }, data, 1, "match etag-parts MD5 proof parts of 3000"},
 		{"kms", func(o *s3test.Object) {
 			o.SSE, o.ETag, o.ChecksumAlgorithm = "aws:kms", strings.Repeat("1", 32), "SHA256"
 		}, data, 1, "match checksum SHA256 proof"},
@@ -311,6 +313,62 @@ func TestListed(t *testing.T) {
 		r, err := v.Verify(t.Context(), file(tt.local), bucket, "k", listed, nil)
 		if err != nil || short(r) != tt.want || s.Count("HeadObject") != tt.heads {
 			t.Errorf("%s: got %q, %v, %d HEADs, want %q, %d", tt.name, short(r), err, s.Count("HeadObject"), tt.want, tt.heads)
+		}
+	}
+}
+
+// Of those who want to know what is the same, no more is asked of what is not; a part
+// size of theirs is tried before anything is asked, and what they want to know beside
+// comes of the same read.
+func TestOnlySame(t *testing.T) {
+	s := newStore(t)
+	data := random(5000, 15)
+	v := verify.New(s.Client(), verify.Options{Fresh: time.Hour, OnlySame: true})
+	sum, parts := md5.Sum(data), func(o *s3test.Object) { o.Parts = cut(5000, 3000) }
+	claimed := func(o *s3test.Object) {
+		o.Parts, o.Metadata["md5"] = []int64{2000, 1000, 2000}, hex.EncodeToString(sum[:])
+	}
+	for _, tt := range []struct {
+		name         string
+		change       func(*s3test.Object)
+		local        []byte
+		own          int64
+		known        bool
+		heads, reads int
+		want         string
+	}{
+		{"own parts", parts, data, 3000, false, 0, 1, "match etag-parts MD5 proof parts of 3000"},
+		{"own parts, others", parts, flipped(data, 7), 3000, false, 2, 1, "differs etag-parts MD5 proof parts of 3000"},
+		{"other parts", parts, data, 2600, false, 1, 2, "match etag-parts MD5 proof parts of 3000"},
+		{"unequal parts", func(o *s3test.Object) { o.Parts = []int64{2000, 1000, 2000} }, data, 0, false, 2, 1, "unverifiable unknown-part-size"},
+		{"unequal parts, and a claim", claimed, data, 0, false, 2, 1, "match metadata MD5 claim"},
+		{"known", func(*s3test.Object) {}, data, 0, true, 0, 0, "match etag MD5 proof"},
+		{"known, in parts", parts, data, 0, true, 1, 1, "match etag-parts MD5 proof parts of 3000"},
+	} {
+		o := s.Put(bucket, "k", data, tt.change)
+		s.ResetRequests()
+		reads := 0
+		local := verify.Local{Name: "f", Size: int64(len(tt.local)), PartSize: tt.own,
+			Read: func(_ context.Context, w io.Writer) error {
+				reads++
+				_, err := w.Write(tt.local)
+				return err
+			},
+			Changed: func() (bool, error) { return false, nil },
+			Beside:  []verify.Digest{{Algorithm: verify.MD5}, {Algorithm: verify.CRC32, PartSize: 1000}}}
+		if tt.known {
+			local.Sums = map[verify.Algorithm][]byte{verify.MD5: sum[:]}
+		}
+		listed := verify.Listed(bucket, "k", o.ETag, o.Size, o.LastModified, time.Now())
+		r, err := v.Verify(t.Context(), local, bucket, "k", listed, nil)
+		if err != nil || short(r) != tt.want || s.Count("HeadObject") != tt.heads || s.Count("GetObjectAttributes") != 0 || reads != tt.reads {
+			t.Errorf("%s: got %q, %v, %d HEADs, read %d times; want %q, %d, %d", tt.name, short(r), err, s.Count("HeadObject"), reads, tt.want, tt.heads, tt.reads)
+			continue
+		}
+		here := md5.Sum(tt.local)
+		crcs := r.Digests(local.Beside[1])
+		if got := r.Digests(local.Beside[0]); len(got) != 1 || !bytes.Equal(got[0], here[:]) || (len(crcs) == 5) != (reads > 0) {
+			t.Errorf("%s: beside: %x, %d CRCs", tt.name, got, len(crcs))
 		}
 	}
 }
@@ -390,7 +448,7 @@ func TestMeanwhile(t *testing.T) {
 			t.Errorf("a file that ends early: %v", err)
 		}
 		told := file(data)
-		told.Changed = func() error { return &verify.ChangedError{Name: "f", How: "x"} }
+		told.Changed = func() (bool, error) { return false, &verify.ChangedError{Name: "f", How: "x"} }
 		if _, err := v.Verify(t.Context(), told, bucket, "k", nil, nil); !errors.As(err, &changed) {
 			t.Errorf("a file that changed: %v", err)
 		}
@@ -399,6 +457,51 @@ func TestMeanwhile(t *testing.T) {
 			t.Errorf("cancelled: %v", err)
 		}
 	}
+}
+
+// A file that may have changed and left no trace is read once more, whatever it was
+// compared by.
+func TestUnsure(t *testing.T) {
+	s := newStore(t)
+	data := random(5000, 14)
+	v := verify.New(s.Client(), verify.Options{})
+	for _, change := range []func(*s3test.Object){
+		func(*s3test.Object) {},
+		func(o *s3test.Object) { o.Parts = cut(5000, 3000) },
+		func(o *s3test.Object) {
+			o.SSE, o.ETag, o.ChecksumAlgorithm = "aws:kms", strings.Repeat("4", 32), "SHA1"
+		},
+	} {
+		s.Put(bucket, "k", data, change)
+		for _, flips := range []bool{false, true} {
+			f := &flipping{data: bytes.Clone(data)}
+			local := verify.Local{Name: "f", Size: 5000, File: f, Changed: func() (bool, error) {
+				if flips {
+					f.data[4000] ^= 1
+				}
+				return true, nil
+			}}
+			r, err := v.Verify(t.Context(), local, bucket, "k", nil, nil)
+			var changed *verify.ChangedError
+			if flips != errors.As(err, &changed) || !flips && (err != nil || r.Status != verify.Match) || f.read != 10_000 {
+				t.Errorf("flips: %v: %v, %v, %d bytes were read", flips, r, err, f.read)
+			}
+		}
+	}
+}
+
+type flipping struct {
+	data []byte
+	read int64
+	mu   sync.Mutex
+}
+
+func (f *flipping) ReadAt(p []byte, offset int64) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n, err := bytes.NewReader(f.data).ReadAt(p, offset)
+	f.read += int64(n)
+	return n, err
 }
 
 // Who may not decrypt sees no checksum, and all the rest.
