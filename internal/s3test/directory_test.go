@@ -38,7 +38,9 @@ func TestDirectoryBucket(t *testing.T) {
 		t.Errorf("got %d sessions, want 1", n)
 	}
 	for name, change := range map[string]func(*s3.PutObjectInput){
-		"Content-MD5":   func(in *s3.PutObjectInput) { in.ContentMD5, in.ChecksumCRC32 = aws.String("jXd/OF09/siBXSD3SWAm3A=="), nil },
+		"Content-MD5": func(in *s3.PutObjectInput) {
+			in.ContentMD5, in.ChecksumCRC32 = aws.String("jXd/OF09/siBXSD3SWAm3A=="), nil
+		},
 		"tags":          func(in *s3.PutObjectInput) { in.Tagging = aws.String("a=b") },
 		"an ACL":        func(in *s3.PutObjectInput) { in.ACL = types.ObjectCannedACLPrivate },
 		"another class": func(in *s3.PutObjectInput) { in.StorageClass = types.StorageClassStandardIa },
