@@ -33,7 +33,7 @@ func (t *transfer) sameStream(ctx context.Context, p *part) (done bool, _ error)
 	if !t.o.IfChanged || out == nil || aws.ToInt64(out.ContentLength) != p.size {
 		return false, nil
 	}
-	if hasOpaqueETag(out) {
+	if t.isDirectory() || hasOpaqueETag(out) {
 		t.noteUnknown()
 		return false, nil
 	}
@@ -66,7 +66,7 @@ func (t *transfer) sameContent(ctx context.Context, out *s3.HeadObjectOutput) (b
 	switch {
 	case aws.ToInt64(out.ContentLength) != size:
 		return false, nil
-	case hasOpaqueETag(out), !etag.IsMD5(tag) && n == 0:
+	case t.isDirectory(), hasOpaqueETag(out), !etag.IsMD5(tag) && n == 0:
 		t.noteUnknown()
 		return false, nil
 	}

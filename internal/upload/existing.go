@@ -130,7 +130,7 @@ func (t *transfer) normalizeExisting(ctx context.Context) error {
 	t.res.Parts, t.res.StorageClass = etag.Parts(now.etag), string(cmp.Or(out.StorageClass, types.StorageClassStandard))
 	t.encryption(out.ServerSideEncryption, out.SSECustomerAlgorithm)
 	t.result(now, ETagMultipart)
-	if !t.isEncrypted() && etag.IsMD5(now.etag) {
+	if !t.hidesMD5() && etag.IsMD5(now.etag) {
 		t.result(now, ETagMD5)
 		t.res.Status, t.res.Normalized = Unchanged, Already
 		return nil
@@ -213,7 +213,7 @@ func (t *transfer) skips(ctx context.Context, out *s3.HeadObjectOutput) (Skip, e
 		return SkipStaging, nil
 	case strings.HasSuffix(t.job.Bucket, "--x-s3"):
 		return SkipDirectory, nil
-	case t.isEncrypted():
+	case t.hidesMD5():
 		return SkipKMS, nil
 	case t.res.Parts == 0:
 		return SkipOpaque, nil
@@ -467,7 +467,7 @@ func (t *transfer) judgeExisting(out *s3.HeadObjectOutput, call answer) verdict 
 	case ours && t.otherSum(out) != "":
 		t.existing.wrong = t.otherSum(out)
 		return isWrong
-	case etag.IsMD5(now.etag) && !t.isEncrypted() && (ours || call == (answer{}) && sized && t.hasAll(out)):
+	case etag.IsMD5(now.etag) && !t.hidesMD5() && (ours || call == (answer{}) && sized && t.hasAll(out)):
 		t.whole = parseMD5(now.etag)
 		return isMD5
 	case ours:
