@@ -76,6 +76,8 @@ var permissions = map[string]string{
 	"ListMultipartUploads":    "s3:ListBucketMultipartUploads",
 	"DeleteObject":            "s3:DeleteObject",
 
+	"CreateSession": "s3express:CreateSession",
+
 	"GetObjectLockConfiguration": "s3:GetBucketObjectLockConfiguration",
 
 	"ListObjectsV2":       "s3:ListBucket",

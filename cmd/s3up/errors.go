@@ -365,9 +365,9 @@ func rootCause(err error) string {
 
 // operation returns the S3 call that an error came from.
 func operation(err error) string {
-	var call *smithy.OperationError
-	if errors.As(err, &call) {
-		return call.Operation()
+	name := "a request"
+	for call := (*smithy.OperationError)(nil); errors.As(err, &call); err = call.Err {
+		name = call.Operation() // one may be made for the sake of another
 	}
-	return "a request"
+	return name
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	"s3up/internal/etag"
 	"s3up/internal/verify"
 )
 
@@ -90,6 +91,8 @@ func explanationWords(x *verify.Explanation) string {
 		if n := o.Parts(); n > 0 {
 			words += fmt.Sprintf("; uploaded in %s", plural(n, "part"))
 		}
+	case etag.IsDirectory(o.Bucket):
+		words += "random, no MD5, because the bucket is a directory bucket"
 	case o.Kind() == verify.Opaque && o.ETag == "":
 		words += "the store tells none"
 	case o.Kind() == verify.Opaque:

@@ -44,17 +44,16 @@ const (
 type Skip string
 
 const (
-	SkipLarge     Skip = "too-large"
-	SkipKMS       Skip = "kms"
-	SkipCustomer  Skip = "customer-key" // SSE-C
-	SkipArchived  Skip = "archived"
-	SkipLocked    Skip = "locked"
-	SkipVersions  Skip = "versions"
-	SkipStaging   Skip = "staging" // a copy of s3up's own, on its way
-	SkipOpaque    Skip = "opaque"  // its ETag is none that is known
-	SkipACL       Skip = "acl"
-	SkipHeader    Skip = "header" // it has a property that no copy can restate
-	SkipDirectory Skip = "directory-bucket"
+	SkipLarge    Skip = "too-large"
+	SkipKMS      Skip = "kms"
+	SkipCustomer Skip = "customer-key" // SSE-C
+	SkipArchived Skip = "archived"
+	SkipLocked   Skip = "locked"
+	SkipVersions Skip = "versions"
+	SkipStaging  Skip = "staging" // a copy of s3up's own, on its way
+	SkipOpaque   Skip = "opaque"  // its ETag is none that is known
+	SkipACL      Skip = "acl"
+	SkipHeader   Skip = "header" // it has a property that no copy can restate
 )
 
 // IsStagingKey says whether a key is one that s3up gives its staged copies.
@@ -95,7 +94,8 @@ type existing struct {
 // Normalize gives an object of parts the MD5 of its bytes as ETag, by the copies
 // that Upload makes: everything else of it stays as it is. The status of the
 // Result is NowMD5, Unchanged, KeptParts, Skipped, WouldNormalize or Failed.
-// It may be called for many objects at once: slots bound what is under way.
+// It may be called for many objects at once: slots bound what is under way. In a
+// directory bucket there is nothing to be done.
 func (u *Uploader) Normalize(ctx context.Context, job *NormalizeJob) *Result {
 	start := time.Now()
 	t := u.transfer(&Job{Source: &Source{size: -1}, Bucket: job.Bucket, Key: job.Key})
@@ -211,8 +211,6 @@ func (t *transfer) skips(ctx context.Context, out *s3.HeadObjectOutput) (Skip, e
 	switch {
 	case IsStagingKey(t.job.Key) || readable(out.Metadata)[stagingMark] != "":
 		return SkipStaging, nil
-	case strings.HasSuffix(t.job.Bucket, "--x-s3"):
-		return SkipDirectory, nil
 	case t.hidesMD5():
 		return SkipKMS, nil
 	case t.res.Parts == 0:
