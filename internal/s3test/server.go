@@ -393,7 +393,8 @@ func (c *call) run(routeErr error) (*answer, error) {
 	}
 	op := operations[c.op]
 	deleteVersion := op.action == "s3:DeleteObject" && c.query.Get("versionId") != "" // needs a right of its own, and only that
-	if c.q.denies(op.action) && !deleteVersion || c.isStranger() {
+	inSession := c.isDirectory() && c.op != "CreateSession" // which has all rights
+	if c.q.denies(op.action) && !deleteVersion && !inSession || c.isStranger() {
 		return nil, fail("AccessDenied")
 	}
 	if sha := c.h.Get("x-amz-content-sha256"); c.q.ChunkedRefused && strings.HasPrefix(sha, "STREAMING-") {
