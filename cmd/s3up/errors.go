@@ -89,7 +89,6 @@ type facts struct {
 	signed     bool              // bodies are
 	unsigned   bool              // requests are, by --no-sign-request
 	locks      bool              // Object Lock was asked for
-	sums       bool              // a checksum was
 	asked      []string          // flags for what not every store does
 	again      string            // the command line that was typed
 	resumable  bool              // what was sent is kept
