@@ -76,6 +76,8 @@ var permissions = map[string]string{
 	"ListMultipartUploads":    "s3:ListBucketMultipartUploads",
 	"DeleteObject":            "s3:DeleteObject",
 
+	"CreateSession": "s3express:CreateSession",
+
 	"GetObjectLockConfiguration": "s3:GetBucketObjectLockConfiguration",
 
 	"ListObjectsV2":       "s3:ListBucket",
@@ -104,8 +106,10 @@ func aboutAnswer(err error, f facts) (problem, bool) {
 		// The code stands for many things; of those this is the one at hand.
 		a.exit, a.why, a.hint, ok = exitUsage, "the store does not take the request{saying}", "--object-lock-mode and --legal-hold need a bucket with Object Lock", true
 	}
-	if c := store.Code(err); !ok && f.sums && makesObject(err) && (c == "InvalidRequest" || c == "InvalidArgument") {
-		a.exit, a.why, a.hint, ok = exitUsage, "the store does not take {operation} with --checksum{saying}", "leave that out", true
+	if c := store.Code(err); !ok && makesObject(err) && (c == "InvalidRequest" || c == "InvalidArgument") {
+		if odd := f.oftenRefused(); odd != "" {
+			a.exit, a.why, a.hint, ok = exitUsage, "the store does not take {operation} with "+odd+"{saying}", "leave that out", true
+		}
 	}
 	if !ok {
 		return problem{}, false
@@ -118,6 +122,14 @@ func aboutAnswer(err error, f facts) (problem, bool) {
 	names := strings.NewReplacer("{bucket}", f.bucket, "{lacking}", lacking(op, f),
 		"{class}", string(f.properties.StorageClass), "{operation}", op, "{with}", with, "{saying}", saying(err))
 	return problem{why: names.Replace(a.why), hint: names.Replace(a.hint), exit: a.exit}, true
+}
+
+// oftenRefused are the flags that were given and that stores refuse as requests which
+// make no sense.
+func (f facts) oftenRefused() string {
+	return strings.Join(slices.DeleteFunc(slices.Clone(f.asked), func(flag string) bool {
+		return flag != "--sse" && flag != "--checksum"
+	}), ", ")
 }
 
 // saying quotes the store's own words about a refusal, if there are any.

@@ -63,7 +63,6 @@ func (p *program) newCopying(o cpOptions, several bool) *copying {
 	}
 	c.facts.bucket, c.facts.asked, c.facts.properties = o.bucket, o.askedFor(), o.properties
 	c.facts.locks = o.properties.LockMode != "" || o.properties.LegalHold
-	c.facts.sums = o.upload.Checksum == upload.SumCRC64NVME
 	for _, text := range o.notes {
 		c.note(text)
 	}

@@ -61,6 +61,9 @@ func newCpOptions(v *values) (cpOptions, error) {
 	if err := o.checkRecords(); err != nil {
 		return o, err
 	}
+	if err := o.checkBucket(); err != nil {
+		return o, err
+	}
 	return o, o.checkConditions()
 }
 

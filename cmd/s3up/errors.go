@@ -89,7 +89,6 @@ type facts struct {
 	signed     bool              // bodies are
 	unsigned   bool              // requests are, by --no-sign-request
 	locks      bool              // Object Lock was asked for
-	sums       bool              // a checksum was
 	asked      []string          // flags for what not every store does
 	again      string            // the command line that was typed
 	resumable  bool              // what was sent is kept
@@ -365,9 +364,9 @@ func rootCause(err error) string {
 
 // operation returns the S3 call that an error came from.
 func operation(err error) string {
-	var call *smithy.OperationError
-	if errors.As(err, &call) {
-		return call.Operation()
+	name := "a request"
+	for call := (*smithy.OperationError)(nil); errors.As(err, &call); err = call.Err {
+		name = call.Operation() // one may be made for the sake of another
 	}
-	return "a request"
+	return name
 }

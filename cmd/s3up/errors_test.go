@@ -118,6 +118,26 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// What a store does not know may be refused as a request that makes no sense, as
+// MinIO does aws:kms:dsse.
+func TestExplainRefusedFlags(t *testing.T) {
+	const said = "The encryption method is not supported"
+	for _, tt := range []struct {
+		asked []string
+		op    string
+		want  string
+	}{
+		{[]string{"--tagging", "--sse"}, "PutObject", "the store does not take PutObject with --sse (" + said + "); leave that out"},
+		{[]string{"--sse"}, "UploadPart", "the store answered 400 InvalidArgument to UploadPart (" + said + ")"},
+		{[]string{"--tagging"}, "PutObject", "the store answered 400 InvalidArgument to PutObject (" + said + ")"},
+	} {
+		p := explain(answer(tt.op, 400, "InvalidArgument", said), facts{bucket: "b", asked: tt.asked})
+		if got := sentence(p.why, p.hint); got != tt.want {
+			t.Errorf("got %q, want %q", got, tt.want)
+		}
+	}
+}
+
 // Who asks without credentials is not told what these lack.
 func TestExplainUnsigned(t *testing.T) {
 	f := facts{bucket: "b", region: "us-east-1", unsigned: true}

@@ -95,6 +95,8 @@ func explanationWords(x *verify.Explanation) string {
 		if n := o.Parts(); n > 0 {
 			words += fmt.Sprintf("; uploaded in %s", plural(n, "part"))
 		}
+	case etag.IsDirectory(o.Bucket):
+		words += "random, no MD5, because the bucket is a directory bucket"
 	case o.Kind() == verify.Opaque && o.ETag == "":
 		words += "the store tells none"
 	case o.Kind() == verify.Opaque:

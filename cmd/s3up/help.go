@@ -39,7 +39,7 @@ Examples:
   s3up cp *.tar.gz s3://releases/v1.4/               several: the slash at the end is needed
   s3up cp -r dist s3://site/                         all below it: dist/js/a.js becomes js/a.js
   pg_dump shop | s3up cp - s3://backups/shop.sql     a stream; one that is empty is refused
-  s3up cp --json app.zip s3://ci/app.zip | jq .etag  for scripts
+  s3up cp --json app.zip s3://releases/ | jq -r '.etag // empty'
   s3up cp --lock /run/lock/dump -q db.dump s3://b/   for cron: never two at once
   s3up cp -r dist s3://site/ --attr '*.html:cache-control=no-cache' --last index.html
   s3up cp -r /data s3://b/data/ --exclude '*.tmp' --if-changed --report run.ndjson --sums MD5SUMS

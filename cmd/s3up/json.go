@@ -48,6 +48,8 @@ type fileLine struct {
 	Why      string       `json:"why,omitempty"`      // it was sent, or skipped
 	Evidence upload.Proof `json:"evidence,omitempty"` // that what was there is the same
 
+	ETagReason string `json:"etag_reason,omitempty"` // for being no MD5, in words
+
 	Locked    bool     `json:"locked,omitempty"`  // and not copied for that reason
 	Lacking   bool     `json:"lacking,omitempty"` // of the properties that were asked for
 	Notes     []string `json:"notes,omitempty"`
@@ -102,6 +104,9 @@ func newFileLine(t *task, r *upload.Result, p *problem) fileLine {
 	}
 	if r.Size >= 0 {
 		l.Size = &r.Size
+	}
+	if isStored(r) && r.ETagKind != upload.ETagMD5 {
+		l.ETagReason = whyNotMD5(r)
 	}
 	if r.Status == upload.NowMD5 || r.Status == upload.WouldNormalize {
 		l.Op = "normalize"

@@ -104,6 +104,11 @@ func runNormalize(p *program, v *values) (int, error) {
 	if o.targets, err = p.targets(c.Args().Slice(), "type: s3up normalize s3://BUCKET/KEY"); err != nil {
 		return 0, err
 	}
+	for _, t := range o.targets {
+		if err := notInDirectory(t.bucket, "it knows no MD5, and no copy gives one", "s3up verify goes by checksums there"); err != nil {
+			return 0, err
+		}
+	}
 	switch {
 	case o.max > 0 && o.max < o.min:
 		return 0, usagef("", "--max-size is less than --min-size: no object is meant")

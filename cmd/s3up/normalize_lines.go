@@ -178,17 +178,16 @@ func newNormalizeLine(r *upload.Result, p *problem) normalizeLine {
 
 // skipWords say why an object was left as it is.
 var skipWords = map[upload.Skip]string{
-	upload.SkipLarge:     "it is larger than what the store copies in one piece",
-	upload.SkipKMS:       "it is encrypted with KMS: no ETag is an MD5 then",
-	upload.SkipCustomer:  "it is encrypted with a key of somebody's own (SSE-C): no ETag is an MD5 then",
-	upload.SkipArchived:  "it is archived, and cannot be copied before it is restored",
-	upload.SkipLocked:    "it is locked, or its copy would be",
-	upload.SkipVersions:  "the bucket keeps versions: the version of parts would stay behind, as --allow-versions allows",
-	upload.SkipStaging:   "it is a copy of s3up's own, on its way",
-	upload.SkipOpaque:    "its ETag is neither an MD5 nor one of parts",
-	upload.SkipACL:       "its ACL cannot be kept",
-	upload.SkipHeader:    "it carries what a copy cannot keep",
-	upload.SkipDirectory: "a directory bucket knows no MD5",
+	upload.SkipLarge:    "it is larger than what the store copies in one piece",
+	upload.SkipKMS:      "it is encrypted with KMS: no ETag is an MD5 then",
+	upload.SkipCustomer: "it is encrypted with a key of somebody's own (SSE-C): no ETag is an MD5 then",
+	upload.SkipArchived: "it is archived, and cannot be copied before it is restored",
+	upload.SkipLocked:   "it is locked, or its copy would be",
+	upload.SkipVersions: "the bucket keeps versions: the version of parts would stay behind, as --allow-versions allows",
+	upload.SkipStaging:  "it is a copy of s3up's own, on its way",
+	upload.SkipOpaque:   "its ETag is neither an MD5 nor one of parts",
+	upload.SkipACL:      "its ACL cannot be kept",
+	upload.SkipHeader:   "it carries what a copy cannot keep",
 }
 
 // why says why an object was left as it is.

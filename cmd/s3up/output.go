@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/term"
 
+	"s3up/internal/etag"
 	"s3up/internal/upload"
 )
 
@@ -168,6 +169,9 @@ func whyNotMD5(r *upload.Result) string {
 	case upload.TooLarge:
 		return "too large to be copied in one piece"
 	case upload.Opaque:
+		if etag.IsDirectory(r.Job.Bucket) {
+			return "a directory bucket knows no MD5"
+		}
 		return "the store's ETags are no MD5s here"
 	case upload.ChecksumMD5:
 		return "encrypted, and the store's own MD5 of it is the same"
@@ -202,6 +206,9 @@ func md5Hint(r *upload.Result, o *upload.Options) string {
 	case upload.TooLarge:
 		return "S3 has none for objects larger than 5 GiB"
 	case upload.Opaque, upload.ChecksumMD5:
+		if etag.IsDirectory(r.Job.Bucket) {
+			return "a general purpose bucket gives MD5s"
+		}
 		return "a bucket with SSE-S3 or no encryption gives MD5s"
 	case upload.Off:
 		if r.Locked {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/md5"
 	"crypto/rand"
 	"encoding/hex"
@@ -82,6 +83,7 @@ func TestPermissions(t *testing.T) {
 		fails   bool     // the upload is one that fails by itself
 		keeps   bool     // the bucket keeps versions
 		there   []byte   // what is under the key
+		bucket  string   // default "b"
 		change  func(*upload.Options, *upload.Properties)
 		outcome upload.Normalized
 	}{
@@ -122,7 +124,9 @@ func TestPermissions(t *testing.T) {
 			change: func(o *upload.Options, p *upload.Properties) {
 				o.NoResume, o.Checksum, p.SSE = true, upload.SumCRC64NVME, "aws:kms"
 			}},
+		"Directory buckets": {bucket: "b--use1-az4--x-s3", outcome: upload.Opaque, change: func(*upload.Options, *upload.Properties) {}},
 	} {
+		bucket := cmp.Or(test.bucket, "b")
 		if len(shown[feature]) == 0 {
 			t.Errorf("the page has no policy for %s", feature)
 		}
@@ -130,11 +134,11 @@ func TestPermissions(t *testing.T) {
 		// all that is said.
 		run := func(t *testing.T, allowed []string, change func(*upload.Options, *upload.Properties)) (*upload.Result, string) {
 			server := s3test.New(t, s3test.Options{MinPartSize: part})
-			server.CreateBucket("b")
+			server.CreateBucket(bucket)
 			if test.lock {
 				server.SetObjectLock("b", "", 0)
 			}
-			server.SetVersioning("b", test.lock || test.keeps)
+			server.SetVersioning(bucket, test.lock || test.keeps)
 			if test.there != nil {
 				server.Put("b", "k", test.there, func(o *s3test.Object) { o.Tags = map[string]string{"team": "web"} })
 			}
@@ -158,7 +162,7 @@ func TestPermissions(t *testing.T) {
 				t.Fatal(err)
 			}
 			o := upload.Options{PartSize: part, Threshold: part, MaxMemory: 16 * part, StaleAfter: time.Hour, Limits: upload.Limits{MinPart: part}}
-			job := &upload.Job{Bucket: "b", Key: "k"}
+			job := &upload.Job{Bucket: bucket, Key: "k"}
 			change(&o, &job.Properties)
 			u, err := upload.New(s.Client, o)
 			if err != nil {
@@ -175,7 +179,7 @@ func TestPermissions(t *testing.T) {
 			r := u.Upload(t.Context(), job)
 			said := slices.DeleteFunc(slices.Clone(r.Notes), func(note string) bool { return strings.HasPrefix(note, "the bucket keeps versions") })
 			if r.Err != nil {
-				p := explain(r.Err, facts{bucket: "b", properties: job.Properties})
+				p := explain(r.Err, facts{bucket: bucket, properties: job.Properties})
 				said = append(said, sentence(p.why, p.hint))
 			}
 			return r, strings.Join(said, "\n")

@@ -104,6 +104,9 @@ func (o *syncOptions) folderAndPrefix(words []string) error {
 	if o.bucket, o.key, err = parseURL(o.destination); err != nil {
 		return err
 	}
+	if err := notInDirectory(o.bucket, unordered, "type: "+shellLine([]string{"s3up", "cp", "-r", words[0], o.destination})); err != nil {
+		return err
+	}
 	if !o.takesNames() {
 		return usagef("type: "+shellLine([]string{"s3up", "sync", words[0], o.destination + "/"}), "the prefix of a sync ends in a slash")
 	}

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 
+	"s3up/internal/etag"
 	"s3up/internal/tree"
 )
 
@@ -49,8 +50,8 @@ func badBucket(name string) string {
 		return "an Object Lambda access point is for reading only: use the bucket's name"
 	case len(name) > 255:
 		return "the name of the bucket is longer than 255 letters"
-	case strings.HasSuffix(name, "--x-s3"):
-		return "a directory bucket knows no MD5, by which s3up checks all that it sends: use a general purpose bucket"
+	case etag.IsDirectory(name) && !directoryName.MatchString(name):
+		return "the name of a directory bucket is BASE--ZONE--x-s3, as in fast--use1-az4--x-s3"
 	case strings.Contains(name, ".."):
 		return "the name of a bucket has no two dots in a row"
 	case strings.Trim(name, ".-") != name:

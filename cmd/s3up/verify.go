@@ -113,6 +113,11 @@ func (o *verifyOptions) arguments(words []string) error {
 	if o.sources, err = expand(o.sources); err != nil {
 		return err
 	}
+	if len(o.sources) == 1 && isFolder(o.sources[0]) {
+		if err := notInDirectory(o.bucket, unordered, "name the files"); err != nil {
+			return err
+		}
+	}
 	switch {
 	case o.takesNames():
 	case o.exact && o.origins["exact"] == "":

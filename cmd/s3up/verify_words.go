@@ -102,6 +102,8 @@ func unknownWords(r *verify.Result) string {
 		return "what the store tells of it contradicts itself: " + contradiction(r)
 	}
 	switch {
+	case etag.IsDirectory(o.Bucket):
+		return "in a directory bucket its ETag is no MD5, and the store tells nothing else of its bytes"
 	case o.Encrypted != "":
 		return fmt.Sprintf("under %s its ETag is no MD5, and the store tells nothing else of its bytes", o.Encrypted)
 	case o.ETag == "":

@@ -22,6 +22,9 @@
 // A request is in the journal from its arrival on, and complete there before the
 // client can see the answer.
 //
+// A bucket whose name ends in --x-s3 is a directory bucket (directory.go), as at
+// Amazon's.
+//
 // What it does not: presigned requests, changes of ACLs, tags and locks of an
 // object that is there, what ACLs are about, lifecycle, replication, ListObjects
 // of version 1, the CRC64NVME that Amazon adds to objects sent without a checksum,

@@ -83,6 +83,9 @@ type listObjectsXML struct {
 }
 
 func listObjects(c *call) (*answer, error) {
+	if c.isDirectory() {
+		return listDirectory(c)
+	}
 	limit, err := c.limit("max-keys")
 	if err != nil {
 		return nil, err
@@ -222,6 +225,9 @@ type listUploadsXML struct {
 func listMultipartUploads(c *call) (*answer, error) {
 	if c.q.ListUploadsRefused != 0 {
 		return nil, refusal(c.q.ListUploadsRefused)
+	}
+	if c.isDirectory() {
+		return listDirectoryUploads(c)
 	}
 	limit, err := c.limit("max-uploads")
 	if err != nil {

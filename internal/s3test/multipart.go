@@ -262,6 +262,9 @@ func completeMultipartUpload(c *call) (*answer, error) {
 	}
 	composite := compositeETag(parts)
 	v.etag = composite
+	if c.isDirectory() {
+		v.etag = directoryETag()
+	}
 	if v.sum, err = c.completeChecksum(u, parts, v.body); err != nil {
 		return nil, err
 	}
@@ -331,12 +334,12 @@ func (c *call) partsOf(u *upload, list *completeXML) ([]*part, error) {
 		last = l.PartNumber
 		p := u.parts[l.PartNumber]
 		etag := strings.Trim(l.ETag, `"`)
-		if p == nil || p.etag != etag || c.q.CompleteRefusesGaps && l.PartNumber != len(parts)+1 {
+		if p == nil || p.etag != etag || (c.q.CompleteRefusesGaps || c.isDirectory()) && l.PartNumber != len(parts)+1 {
 			return nil, fail("InvalidPart").with("UploadId", u.id).with("PartNumber", l.PartNumber).with("ETag", etag)
 		}
 		if u.algorithm != "" && !c.q.PartChecksumsNotOnComplete {
 			switch given := *l.field(u.algorithm); {
-			case given == "" && !u.full:
+			case given == "" && (!u.full || c.isDirectory()):
 				return nil, fail("InvalidRequest", "The upload was created using a %s checksum. The complete request must include the checksum for each part. It was missing for part %d in the request.", u.algorithm, l.PartNumber)
 			case given != "" && given != p.sum.value:
 				return nil, fail("InvalidPart").with("UploadId", u.id).with("PartNumber", l.PartNumber)

@@ -57,7 +57,9 @@ func (c *call) propsOf() (props, error) {
 		p.header.Set("Content-Type", "binary/octet-stream")
 	}
 
-	if class := c.h.Get("X-Amz-Storage-Class"); class != "" && !c.q.StorageClassIgnored {
+	if c.isDirectory() {
+		p.class = expressClass
+	} else if class := c.h.Get("X-Amz-Storage-Class"); class != "" && !c.q.StorageClassIgnored {
 		if !slices.Contains(storageClasses, class) || c.q.StorageClassRefused && !slices.Contains(storageClasses[:2], class) {
 			return p, fail("InvalidStorageClass").with("StorageClassRequested", class)
 		}
@@ -152,7 +154,10 @@ func keyMD5(key string) string {
 
 // etagFor is the ETag of bytes with that MD5, as the store at hand makes it.
 func (c *call) etagFor(sum [16]byte, e encryption) string {
-	if !c.q.OpaqueETags && !e.opaque() {
+	switch {
+	case c.isDirectory():
+		return directoryETag()
+	case !c.q.OpaqueETags && !e.opaque():
 		return hex.EncodeToString(sum[:])
 	}
 	c.s.mu.Lock()

@@ -35,14 +35,15 @@ type Server struct {
 	wg   sync.WaitGroup
 	once sync.Once
 
-	mu      sync.Mutex
-	token   string          // that requests must carry
-	expired map[string]bool // tokens that were good once
-	quirks  Quirks
-	closed  bool
-	buckets map[string]*bucket
-	opaque  int // counts the opaque ETags, so that no two are alike
-	created int // counts the uploads, so that their ids sort
+	mu       sync.Mutex
+	token    string          // that requests must carry
+	expired  map[string]bool // tokens that were good once
+	quirks   Quirks
+	closed   bool
+	buckets  map[string]*bucket
+	sessions map[string]session // of directory buckets, by access key
+	opaque   int                // counts the opaque ETags, so that no two are alike
+	created  int                // counts the uploads, so that their ids sort
 
 	conns   atomic.Int64
 	faults  Faults
@@ -229,6 +230,7 @@ var operations = map[string]operation{
 	"DeleteBucket":               {deleteBucket, "s3:DeleteBucket"},
 	"HeadBucket":                 {headBucket, "s3:ListBucket"},
 	"GetBucketLocation":          {getBucketLocation, "s3:GetBucketLocation"},
+	"CreateSession":              {createSession, "s3express:CreateSession"},
 	"GetBucketVersioning":        {getBucketVersioning, "s3:GetBucketVersioning"},
 	"PutBucketVersioning":        {putBucketVersioning, "s3:PutBucketVersioning"},
 	"GetObjectLockConfiguration": {getObjectLockConfiguration, "s3:GetBucketObjectLockConfiguration"},
@@ -345,7 +347,7 @@ func (c *call) opName() string {
 	case c.key == "":
 		switch method {
 		case "GET":
-			return first("versioning", "GetBucketVersioning", "location", "GetBucketLocation", "uploads", "ListMultipartUploads",
+			return first("session", "CreateSession", "versioning", "GetBucketVersioning", "location", "GetBucketLocation", "uploads", "ListMultipartUploads",
 				"object-lock", "GetObjectLockConfiguration", "encryption", "GetBucketEncryption",
 				"versions", "ListObjectVersions", "list-type", "ListObjectsV2")
 		case "PUT":
@@ -391,11 +393,15 @@ func (c *call) run(routeErr error) (*answer, error) {
 	}
 	op := operations[c.op]
 	deleteVersion := op.action == "s3:DeleteObject" && c.query.Get("versionId") != "" // needs a right of its own, and only that
-	if c.q.denies(op.action) && !deleteVersion || c.isStranger() {
+	inSession := c.isDirectory() && c.op != "CreateSession" // which has all rights
+	if c.q.denies(op.action) && !deleteVersion && !inSession || c.isStranger() {
 		return nil, fail("AccessDenied")
 	}
 	if sha := c.h.Get("x-amz-content-sha256"); c.q.ChunkedRefused && strings.HasPrefix(sha, "STREAMING-") {
 		return nil, fail("XAmzContentSHA256Mismatch")
+	}
+	if err := c.checkDirectory(); err != nil {
+		return nil, err
 	}
 	return op.run(c)
 }

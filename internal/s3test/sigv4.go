@@ -39,14 +39,12 @@ func (c *call) authenticate() error {
 		name, value, _ := strings.Cut(strings.TrimSpace(field), "=")
 		fields[name] = value
 	}
-	scope := strings.Split(fields["Credential"], "/") // key/date/region/s3/aws4_request
-	if !isV4 || len(scope) != 5 || scope[3] != "s3" || scope[4] != "aws4_request" || fields["Signature"] == "" {
+	scope := strings.Split(fields["Credential"], "/") // key/date/region/service/aws4_request
+	if !isV4 || len(scope) != 5 || scope[3] != c.service() || scope[4] != "aws4_request" || fields["Signature"] == "" {
 		return fail("AuthorizationHeaderMalformed")
 	}
-	if scope[0] != c.s.o.AccessKey {
-		return fail("InvalidAccessKeyId").with("AWSAccessKeyId", scope[0])
-	}
-	if err := c.s.checkToken(c.h.Get("X-Amz-Security-Token")); err != nil {
+	secret, err := c.signer(scope[0])
+	if err != nil {
 		return err
 	}
 	if err := c.checkRegion(scope[2]); err != nil {
@@ -73,7 +71,7 @@ func (c *call) authenticate() error {
 	}, "\n")
 	sum := sha256.Sum256([]byte(canonical))
 	toSign := strings.Join([]string{"AWS4-HMAC-SHA256", stamp, strings.Join(scope[1:], "/"), hex.EncodeToString(sum[:])}, "\n")
-	key := []byte("AWS4" + c.s.o.SecretKey)
+	key := []byte("AWS4" + secret)
 	for _, s := range append(scope[1:], toSign) {
 		key = mac(key, s)
 	}

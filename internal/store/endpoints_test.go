@@ -18,6 +18,7 @@ import (
 
 func TestAmazonsEndpoints(t *testing.T) {
 	const ap, many = "arn:aws:s3:eu-west-1:123456789012:accesspoint/mine", "arn:aws:s3::123456789012:accesspoint/m1.mrap"
+	const express = "fast--use1-az4--x-s3"
 	yes, no := aws.Bool(true), aws.Bool(false)
 	for _, tt := range []struct {
 		cfg          Config
@@ -35,6 +36,16 @@ func TestAmazonsEndpoints(t *testing.T) {
 		{cfg: Config{}, bucket: "mine-abcdefghijklmn-s3alias", want: "https://mine-abcdefghijklmn-s3alias.s3.us-east-1.amazonaws.com/"},
 		{cfg: Config{Endpoint: "http://s3.example.com", Addressing: "virtual"}, bucket: ap, want: "http://mine-123456789012.s3.example.com/"},
 
+		{cfg: Config{}, bucket: express, want: "https://" + express + ".s3express-use1-az4.us-east-1.amazonaws.com/"},
+		{cfg: Config{FIPS: yes}, bucket: express, want: "https://" + express + ".s3express-fips-use1-az4.us-east-1.amazonaws.com/"},
+		{cfg: Config{DualStack: yes}, bucket: express, want: "https://" + express + ".s3express-use1-az4.dualstack.us-east-1.amazonaws.com/"},
+		{cfg: Config{Endpoint: "https://s3.example.com"}, bucket: express, want: "https://" + express + ".s3.example.com/"},
+		{cfg: Config{Endpoint: "http://127.0.0.1:1", Addressing: "path"}, bucket: express, want: "http://127.0.0.1:1/" + express},
+
+		{cfg: Config{Accelerate: true}, bucket: express, want: `bucket "` + express + `": S3Express does not support S3 Accelerate`},
+		{cfg: Config{}, bucket: "b--x-s3", want: `bucket "b--x-s3": Unrecognized S3Express bucket name format`},
+		{cfg: Config{NoSign: true}, bucket: express, want: `bucket "` + express + `": is a directory bucket, which takes no requests without a signature`},
+		{cfg: Config{RequestPayer: true}, bucket: express, want: `bucket "` + express + `": is a directory bucket, for whose requests its owner pays`},
 		{cfg: Config{Accelerate: true}, bucket: "with.dots", want: `bucket "with.dots": Path-style addressing cannot be used with S3 Accelerate`},
 		{cfg: Config{Accelerate: true}, bucket: ap, want: `bucket "` + ap + `": Access Points do not support S3 Accelerate`},
 		{cfg: Config{Endpoint: "http://127.0.0.1:1"}, bucket: ap, want: `bucket "` + ap + `": Path-style addressing cannot be used with ARN buckets`},

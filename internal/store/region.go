@@ -72,7 +72,7 @@ func (c *call) isElsewhere(err error) bool {
 // any is sent. The error is a [*ConfigError].
 func (s *Store) CheckBucket(ctx context.Context, bucket string) error {
 	o := s.Client.Options()
-	_, err := s.regions.ResolveEndpoint(ctx, s3.EndpointParameters{
+	e, err := s.regions.ResolveEndpoint(ctx, s3.EndpointParameters{
 		Bucket: &bucket, Region: &o.Region, Endpoint: o.BaseEndpoint, ForcePathStyle: &o.UsePathStyle,
 		Accelerate: &o.UseAccelerate, UseArnRegion: &o.UseARNRegion,
 		UseDualStack: aws.Bool(o.EndpointOptions.UseDualStackEndpoint == aws.DualStackEndpointStateEnabled),
@@ -81,6 +81,9 @@ func (s *Store) CheckBucket(ctx context.Context, bucket string) error {
 	if err != nil {
 		why := strings.TrimPrefix(err.Error(), "endpoint rule error, ")
 		return &ConfigError{What: "bucket", Value: bucket, Err: errors.New(why)}
+	}
+	if e.Properties.Get("backend") == "S3Express" {
+		return s.checkDirectory(bucket)
 	}
 	return nil
 }

@@ -45,6 +45,7 @@ type calls struct {
 	identity *identity
 	creds    *renewed
 	regions  *regions
+	sessions *sessions
 
 	skewed sync.Once // OnSkew was told
 
@@ -75,6 +76,9 @@ type call struct {
 	region  string
 	host    string
 	body    *body // nil if it has none
+	// Why there is no session to sign it with: an error of another call, which was
+	// made as often as it helps.
+	sessionless error
 }
 
 type callKey struct{}
@@ -147,11 +151,14 @@ func (c *call) finalize(ctx context.Context, in middleware.FinalizeInput, next m
 	}
 	c.begun = c.patience.now()
 	c.region = c.regions.of(c.bucket)
-	c.body = nil
+	c.body, c.sessionless = nil, nil
 	c.patience.begin()
 
 	out, metadata, err := next.HandleFinalize(ctx, in)
 
+	if c.sessionless != nil {
+		return out, metadata, c.sessionless // the attempt was none
+	}
 	if err == nil {
 		c.patience.advance()
 	}
@@ -186,7 +193,7 @@ func (c *call) finalize(ctx context.Context, in middleware.FinalizeInput, next m
 func (c *call) MaxAttempts() int { return c.most }
 
 func (c *call) IsErrorRetryable(err error) bool {
-	if c.ctx.Err() != nil {
+	if c.ctx.Err() != nil || c.sessionless != nil {
 		return false
 	}
 	if c.isElsewhere(err) {
@@ -200,7 +207,7 @@ func (c *call) IsErrorRetryable(err error) bool {
 	mute := c.op == "HeadObject"
 	if (Code(err) == "ExpiredToken" || mute && StatusCode(err) == http.StatusBadRequest) && !c.asked {
 		c.asked = true
-		return c.renew(c.ctx, c.begun)
+		return c.op != "CreateSession" && c.sessions.renew(c.bucket, c.begun) || c.renew(c.ctx, c.begun)
 	}
 	if mute && StatusCode(err) == http.StatusForbidden && !c.dated && c.isSkewed(err) {
 		c.dated = true // the next attempt is signed by the store's clock

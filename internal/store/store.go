@@ -135,7 +135,8 @@ type Store struct {
 	MaxCopy    int64
 	EqualParts bool // all parts of an upload but the last must be of one size
 
-	regions *regions
+	regions              *regions
+	noSign, requestPayer bool
 }
 
 // RegionOf is where requests for a bucket go: [Store.Region], unless the store
@@ -201,7 +202,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 
 	patience := newPatience(cfg, time.Now)
 	id := &identity{files: files}
-	calls := &calls{cfg: cfg, patience: patience, identity: id, creds: newRenewed(awsCfg.Credentials, cfg, time.Now)}
+	calls := &calls{cfg: cfg, patience: patience, identity: id, creds: newRenewed(awsCfg.Credentials, cfg, time.Now), sessions: newSessions(time.Now)}
 	httpClient := newTransport(awsCfg.HTTPClient, cfg, patience, id)
 	var kind provider
 	client := s3.NewFromConfig(awsCfg, func(o *s3.Options) {
@@ -220,6 +221,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		} else {
 			o.Credentials = calls.creds
 		}
+		o.ExpressCredentials = calls.sessions
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 		o.ContinueHeaderThresholdBytes = -1
@@ -248,7 +250,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		MaxCopy:    kind.maxCopy,
 		EqualParts: kind.equalParts,
 		regions:    calls.regions,
+		noSign:     cfg.NoSign, requestPayer: cfg.RequestPayer,
 	}
+	calls.sessions.create = client.CreateSession
 	s.AWS = true
 	if s.Endpoint != "" {
 		u, err := parseEndpoint(s.Endpoint)

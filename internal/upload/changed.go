@@ -29,7 +29,7 @@ func (t *transfer) sameStream(ctx context.Context, p *part) (done bool, _ error)
 	if !t.o.IfChanged || out == nil || aws.ToInt64(out.ContentLength) != p.size {
 		return false, nil
 	}
-	if hasOpaqueETag(out) {
+	if t.isDirectory() || hasOpaqueETag(out) {
 		t.noteUnknown()
 		return false, nil
 	}

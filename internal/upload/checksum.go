@@ -56,7 +56,7 @@ func (t *transfer) sendsCRC(size int64) bool {
 	case SumCRC64NVME:
 		return true
 	case SumAuto:
-		return t.o.ServerMD5 && !t.noCRC && (size < 0 || size > t.o.Limits.MaxCopy || t.isEncrypted() || t.u.encrypts(t.job.Bucket))
+		return t.o.ServerMD5 && !t.noCRC && (size < 0 || size > t.o.Limits.MaxCopy || t.hidesMD5() || t.u.encrypts(t.job.Bucket))
 	}
 	return false
 }
@@ -113,7 +113,7 @@ func (t *transfer) isSame(s storedPart, p *part) bool {
 	if t.props.isOpaque() {
 		return bySum && !byETag
 	}
-	return byETag || bySum && (t.isEncrypted() || !t.u.knowsMD5(t.job.Bucket))
+	return byETag || bySum && (t.hidesMD5() || !t.u.knowsMD5(t.job.Bucket))
 }
 
 // firstTold returns the lowest number of a part that can be compared.
@@ -134,7 +134,7 @@ func (t *transfer) fits(f *found, p *part, size int64) bool {
 	if stored.size != p.size || !t.isSame(stored, p) {
 		return false
 	}
-	if stored.etag == p.md5.String() || t.isEncrypted() {
+	if stored.etag == p.md5.String() || t.hidesMD5() {
 		return true
 	}
 	// Only the checksum is the same: the bucket encrypts by default.

@@ -34,7 +34,7 @@ func (o *Options) checkConditions() error {
 	case o.Publish != PublishStaged:
 		return nil
 	case o.conditional() && !o.CopyConditions:
-		return fail(Usage, "staged publishing with a condition needs a store that checks conditions on what a copy replaces, and this one is not known to")
+		return fail(Usage, "--publish staged with a condition needs a store that checks conditions on what a copy replaces, and this one is not known to: leave one of them out")
 	case o.Normalize != NormalizeAuto:
 		return fail(Usage, "staged publishing is a copy that gives the object its MD5 as ETag: there is no other way to normalize it")
 	}

@@ -16,10 +16,7 @@ func (u *Uploader) DryRun(job *Job) *Result {
 }
 
 func (t *transfer) foretell() error {
-	if err := t.props.Check(); err != nil {
-		return err
-	}
-	if err := t.checkMD5Key(); err != nil || t.src.size < 0 {
+	if err := t.check(); err != nil || t.src.size < 0 {
 		return err
 	}
 	if err := t.lookAtSource(); err != nil || t.src.size <= t.o.Threshold {

@@ -44,17 +44,16 @@ const (
 type Skip string
 
 const (
-	SkipLarge     Skip = "too-large"
-	SkipKMS       Skip = "kms"
-	SkipCustomer  Skip = "customer-key" // SSE-C
-	SkipArchived  Skip = "archived"
-	SkipLocked    Skip = "locked"
-	SkipVersions  Skip = "versions"
-	SkipStaging   Skip = "staging" // a copy of s3up's own, on its way
-	SkipOpaque    Skip = "opaque"  // its ETag is none that is known
-	SkipACL       Skip = "acl"
-	SkipHeader    Skip = "header" // it has a property that no copy can restate
-	SkipDirectory Skip = "directory-bucket"
+	SkipLarge    Skip = "too-large"
+	SkipKMS      Skip = "kms"
+	SkipCustomer Skip = "customer-key" // SSE-C
+	SkipArchived Skip = "archived"
+	SkipLocked   Skip = "locked"
+	SkipVersions Skip = "versions"
+	SkipStaging  Skip = "staging" // a copy of s3up's own, on its way
+	SkipOpaque   Skip = "opaque"  // its ETag is none that is known
+	SkipACL      Skip = "acl"
+	SkipHeader   Skip = "header" // it has a property that no copy can restate
 )
 
 // IsStagingKey says whether a key is one that s3up gives its staged copies.
@@ -95,7 +94,8 @@ type existing struct {
 // Normalize gives an object of parts the MD5 of its bytes as ETag, by the copies
 // that Upload makes: everything else of it stays as it is. The status of the
 // Result is NowMD5, Unchanged, KeptParts, Skipped, WouldNormalize or Failed.
-// It may be called for many objects at once: slots bound what is under way.
+// It may be called for many objects at once: slots bound what is under way. In a
+// directory bucket there is nothing to be done.
 func (u *Uploader) Normalize(ctx context.Context, job *NormalizeJob) *Result {
 	start := time.Now()
 	t := u.transfer(&Job{Source: &Source{size: -1}, Bucket: job.Bucket, Key: job.Key})
@@ -131,7 +131,7 @@ func (t *transfer) normalizeExisting(ctx context.Context) error {
 	t.res.Modified = aws.ToTime(out.LastModified)
 	t.encryption(out.ServerSideEncryption, out.SSECustomerAlgorithm)
 	t.result(now, ETagMultipart)
-	if !t.isEncrypted() && etag.IsMD5(now.etag) {
+	if !t.hidesMD5() && etag.IsMD5(now.etag) {
 		t.result(now, ETagMD5)
 		t.res.Status, t.res.Normalized = Unchanged, Already
 		return nil
@@ -216,9 +216,7 @@ func (t *transfer) skips(ctx context.Context, out *s3.HeadObjectOutput) (Skip, e
 	switch {
 	case IsStagingKey(t.job.Key) || readable(out.Metadata)[stagingMark] != "":
 		return SkipStaging, nil
-	case strings.HasSuffix(t.job.Bucket, "--x-s3"):
-		return SkipDirectory, nil
-	case t.isEncrypted():
+	case t.hidesMD5():
 		return SkipKMS, nil
 	case t.res.Parts == 0:
 		return SkipOpaque, nil
@@ -472,7 +470,7 @@ func (t *transfer) judgeExisting(out *s3.HeadObjectOutput, call answer) verdict 
 	case ours && t.otherSum(out) != "":
 		t.existing.wrong = t.otherSum(out)
 		return isWrong
-	case etag.IsMD5(now.etag) && !t.isEncrypted() && (ours || call == (answer{}) && sized && t.hasAll(out)):
+	case etag.IsMD5(now.etag) && !t.hidesMD5() && (ours || call == (answer{}) && sized && t.hasAll(out)):
 		t.whole = parseMD5(now.etag)
 		return isMD5
 	case ours:

@@ -92,14 +92,14 @@ func (t *transfer) judge(out *s3.HeadObjectOutput, call answer) verdict {
 		return isComposite
 	case ours && !sized:
 		return isWrong
-	case ours && !t.isEncrypted() && t.u.knowsMD5(t.job.Bucket) &&
+	case ours && !t.hidesMD5() && t.u.knowsMD5(t.job.Bucket) &&
 		(etag.IsMD5(now.etag) || t.res.Parts > 0 && etag.Parts(now.etag) == t.res.Parts):
 		return isWrong
 	case ours:
 		return isOpaque
-	case sized && t.crc != "" && shownSums(out).crc == t.crc && (t.isEncrypted() || !t.u.knowsMD5(t.job.Bucket)):
+	case sized && t.crc != "" && shownSums(out).crc == t.crc && (t.hidesMD5() || !t.u.knowsMD5(t.job.Bucket)):
 		return isOpaque
-	case sized && now.etag != "" && now.etag == t.partTags && (t.isEncrypted() || !t.u.knowsMD5(t.job.Bucket)):
+	case sized && now.etag != "" && now.etag == t.partTags && (t.hidesMD5() || !t.u.knowsMD5(t.job.Bucket)):
 		return isOpaque
 	}
 	return foreign
@@ -122,7 +122,7 @@ func (t *transfer) lookAhead(ctx context.Context, c cut) (bool, error) {
 	}
 	t.before = seen(out)
 	t.encryption(out.ServerSideEncryption, out.SSECustomerAlgorithm)
-	wasEncrypted := t.isEncrypted()
+	wasEncrypted := t.hidesMD5()
 	t.encrypted = t.props.isOpaque() // and not by the key that was in use then
 	if !t.publishes() {
 		t.noteEarlyDeletion(out)
@@ -174,7 +174,7 @@ func (t *transfer) copies(size int64) bool {
 	if t.publishes() {
 		return size <= t.o.Limits.MaxCopy
 	}
-	return t.o.Normalize != NormalizeOff && size <= t.o.Limits.MaxCopy && (!t.isEncrypted() || t.asksMD5()) &&
+	return t.o.Normalize != NormalizeOff && size <= t.o.Limits.MaxCopy && (!t.hidesMD5() || t.asksMD5()) &&
 		(!t.locked || t.o.Normalize != NormalizeAuto) && !t.u.copiesNothing(t.job.Bucket)
 }
 
@@ -339,7 +339,7 @@ func (t *transfer) verifyPut(ctx context.Context, got answer, try int) (done boo
 		t.u.sawMD5(t.job.Bucket)
 		t.result(got, ETagMD5)
 		return true, nil
-	case got.etag != "" && t.isEncrypted():
+	case got.etag != "" && t.hidesMD5():
 		t.opaque(got)
 		return true, nil
 	}
@@ -363,7 +363,7 @@ func (t *transfer) verifyPut(ctx context.Context, got answer, try int) (done boo
 		t.result(now, ETagMD5)
 		return true, nil
 	case isOpaque:
-		if !t.isEncrypted() && try == 1 {
+		if !t.hidesMD5() && try == 1 {
 			return false, nil // an answer by mistake, or one that is never an MD5?
 		}
 		t.opaque(now)
@@ -408,7 +408,7 @@ func (t *transfer) result(now answer, kind ETagKind) {
 func (t *transfer) opaque(now answer) {
 	t.result(now, ETagOpaque)
 	t.res.Normalized = Opaque
-	if !t.isEncrypted() && t.existing == nil {
+	if !t.hidesMD5() && t.existing == nil {
 		t.note("this store's ETags are not MD5s: that it got the bytes is known from the Content-MD5 that it accepted")
 	}
 }

@@ -3,6 +3,7 @@ package upload
 import (
 	"context"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -35,7 +36,8 @@ func (t *transfer) listings() listings {
 func (l listings) uploads(ctx context.Context, prefix string,
 	each func(key string, u *types.MultipartUpload, answer middleware.Metadata) (more bool, err error)) (end Listing, err error) {
 	// Keys may hold what XML cannot.
-	in := &s3.ListMultipartUploadsInput{Bucket: &l.bucket, Prefix: &prefix, EncodingType: types.EncodingTypeUrl}
+	wide := listedPrefix(l.bucket, prefix)
+	in := &s3.ListMultipartUploadsInput{Bucket: &l.bucket, Prefix: &wide, EncodingType: types.EncodingTypeUrl}
 	pages := make(map[string]bool)
 	var torn []tornKey
 	last := tornKey{}
@@ -57,6 +59,9 @@ func (l listings) uploads(ctx context.Context, prefix string,
 		end.Server = serverName(out.ResultMetadata)
 		for i := range out.Uploads {
 			u, key := &out.Uploads[i], listed(out.Uploads[i].Key, out.EncodingType)
+			if wide != prefix && !strings.HasPrefix(key, prefix) {
+				continue
+			}
 			if l.many {
 				last.add(key, aws.ToString(u.UploadId))
 			}

@@ -66,7 +66,7 @@ func (t *transfer) normalize(ctx context.Context) error {
 	case isMD5:
 		return t.already(ctx, out)
 	case isOpaque:
-		if t.isEncrypted() && t.asksMD5() && t.copies(t.size) {
+		if t.hidesMD5() && t.asksMD5() && t.copies(t.size) {
 			return t.checksumCopy(ctx, out)
 		}
 		t.opaque(now)
@@ -75,7 +75,7 @@ func (t *transfer) normalize(ctx context.Context) error {
 	}
 	t.result(now, ETagMultipart)
 	switch {
-	case t.isEncrypted():
+	case t.hidesMD5():
 		t.opaque(now)
 	case t.o.Normalize == NormalizeOff:
 		t.res.Normalized = Off
@@ -111,7 +111,7 @@ func (t *transfer) unseen(cause error) error {
 		return nil
 	case tag == t.composite:
 		t.result(t.completed, ETagMultipart)
-	case !t.isEncrypted() && t.u.knowsMD5(t.job.Bucket) && (etag.IsMD5(tag) || etag.Parts(tag) == t.res.Parts):
+	case !t.hidesMD5() && t.u.knowsMD5(t.job.Bucket) && (etag.IsMD5(tag) || etag.Parts(tag) == t.res.Parts):
 		return t.mismatch(t.completed)
 	default:
 		t.result(t.completed, ETagOpaque)
@@ -337,7 +337,7 @@ func (t *transfer) verifyCopy(ctx context.Context, made answer, how Normalized, 
 			return false, nil
 		}
 		t.restated = true
-		if t.isEncrypted() {
+		if t.hidesMD5() {
 			t.opaque(now)
 		} else {
 			t.kept(how)

@@ -232,7 +232,7 @@ func (t *transfer) uploadPart(ctx context.Context, up *upload, p *part) error {
 		out, err := t.u.client.UploadPart(ctx, &s3.UploadPartInput{
 			Bucket: &t.job.Bucket, Key: &t.key, UploadId: &up.id,
 			PartNumber: aws.Int32(int32(p.number)), Body: body, ContentLength: &p.size,
-			ContentMD5:           aws.String(p.md5.Base64()),
+			ContentMD5:           t.contentMD5(p.md5),
 			ChecksumCRC64NVME:    up.sum(p),
 			SSECustomerAlgorithm: algorithm, SSECustomerKey: key, SSECustomerKeyMD5: keyMD5,
 		}, t.with)
@@ -280,7 +280,7 @@ func (t *transfer) judgePart(up *upload, p *part, tag string, try int) bool {
 		return true
 	case tag == "":
 		return false
-	case t.isEncrypted():
+	case t.hidesMD5():
 		up.put(p, tag)
 		return true
 	case t.u.knowsMD5(t.job.Bucket):
@@ -350,7 +350,7 @@ func (t *transfer) lookForPart(ctx context.Context, up *upload, p *part, cause e
 // doubtful returns the parts whose ETags are not their MD5s, once others have
 // shown that this store's ETags are MD5s.
 func (t *transfer) doubtful(up *upload) []*part {
-	if t.isEncrypted() || !t.u.knowsMD5(t.job.Bucket) {
+	if t.hidesMD5() || !t.u.knowsMD5(t.job.Bucket) {
 		return nil
 	}
 	return up.doubtful()
@@ -435,7 +435,7 @@ func (t *transfer) putObject(ctx context.Context, p *part) error {
 		body.rewind()
 		in := &s3.PutObjectInput{
 			Bucket: &t.job.Bucket, Key: &t.job.Key,
-			Body: body, ContentLength: &p.size, ContentMD5: aws.String(p.md5.Base64()),
+			Body: body, ContentLength: &p.size, ContentMD5: t.contentMD5(p.md5),
 		}
 		t.stated = t.props
 		t.stated.put(in)
@@ -493,7 +493,12 @@ func (t *transfer) sawCustomerKey(sum string) {
 	t.shield.customer = sum
 }
 
-func (t *transfer) isEncrypted() bool {
+// hidesMD5 says whether no ETag of the object is an MD5, for the way in which it is
+// encrypted or for its bucket.
+func (t *transfer) hidesMD5() bool {
+	if t.isDirectory() {
+		return true
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.encrypted

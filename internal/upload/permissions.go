@@ -26,7 +26,7 @@ func (t *transfer) copyNeeds() string {
 	}{
 		{len(t.props.Tags) > 0, "s3:PutObjectTagging"},
 		{t.props.ACL != "" || len(t.props.Grants.All()) > 0, "s3:PutObjectAcl"},
-		{t.isEncrypted() && t.props.CustomerKey == nil, "kms:GenerateDataKey, kms:Decrypt"},
+		{t.hidesMD5() && t.props.CustomerKey == nil, "kms:GenerateDataKey, kms:Decrypt"},
 		{t.locked, "and a store that copies onto what is locked"}, // what locks by itself was allowed on the upload
 	} {
 		if p.asked {

@@ -156,7 +156,7 @@ func (t *transfer) publishFrom(ctx context.Context, staging string, staged *s3.H
 	}
 	t.restate(in, staged)
 	t.askSum(in)
-	if t.isEncrypted() && t.asksMD5() {
+	if t.hidesMD5() && t.asksMD5() {
 		in.ChecksumAlgorithm = types.ChecksumAlgorithmMd5
 	}
 	before := t.counter.count("CopyObject")

@@ -177,11 +177,11 @@ func (t *transfer) create(ctx context.Context, c cut) (*upload, error) {
 			t.note("the store takes no CRC64NVME of the object (%s): it is verified by its parts", refused)
 			refused = ""
 		}
-		if t.isEncrypted() && !t.props.isOpaque() {
+		if t.hidesMD5() && !t.props.isOpaque() {
 			t.u.sawEncryption(t.job.Bucket)
 		}
 		up := newUpload(*out.UploadId, c, nil)
-		up.sums = sums && out.ChecksumAlgorithm == types.ChecksumAlgorithmCrc64nvme
+		up.sums = sums && (out.ChecksumAlgorithm == types.ChecksumAlgorithmCrc64nvme || t.isDirectory())
 		if err := t.hashFirst(ctx, c); err != nil {
 			t.leaveNothing(context.WithoutCancel(ctx), up)
 			return nil, err
@@ -344,7 +344,7 @@ func (t *transfer) choose(ctx context.Context, all []*found, c cut) (*upload, er
 // likePart returns what the first part that can be compared has to be; nil if
 // there is none.
 func (t *transfer) likePart(ctx context.Context, f *found, c cut) (*part, error) {
-	first := f.firstTold(t.isEncrypted())
+	first := f.firstTold(t.hidesMD5())
 	if first == 0 {
 		return nil, nil
 	}
@@ -366,7 +366,7 @@ func (t *transfer) goOn(f *found, c cut) *upload {
 	up := newUpload(f.id, c, f.parts)
 	up.sums = f.algorithm == types.ChecksumAlgorithmCrc64nvme
 	switch {
-	case !t.isEncrypted():
+	case !t.hidesMD5():
 		t.u.sawMD5(t.job.Bucket)
 	case t.props.isOpaque() && !t.copies(c.size):
 		up.proof = f.firstTold(true)
@@ -378,7 +378,7 @@ func (t *transfer) goOn(f *found, c cut) *upload {
 // be begun for now: parts keep theirs.
 func (t *transfer) hasClass(f *found) bool {
 	const standard = types.StorageClassStandard
-	return f.class == "" || f.class == cmp.Or(t.createProperties().StorageClass, standard)
+	return f.class == "" || t.isDirectory() || f.class == cmp.Or(t.createProperties().StorageClass, standard)
 }
 
 // firstPart returns the lowest number of a part.
@@ -497,7 +497,7 @@ func (t *transfer) canResume(ctx context.Context, up *upload) bool {
 	if t.src.size < 0 || !t.mayResume(f, t.src.size) {
 		return false
 	}
-	if t.isEncrypted() {
+	if t.hidesMD5() {
 		return up.sums && t.listsSums(ctx, up)
 	}
 	return t.u.knowsMD5(t.job.Bucket)

@@ -342,8 +342,12 @@ func (u *Uploader) Upload(ctx context.Context, job *Job) *Result {
 const changes = 5
 
 func (u *Uploader) transfer(job *Job) *transfer {
+	o := &u.o
+	if etag.IsDirectory(job.Bucket) {
+		o = o.inDirectory()
+	}
 	return &transfer{
-		u: u, o: &u.o, job: job, key: job.Key, src: job.Source, props: job.Properties, counter: new(counter),
+		u: u, o: o, job: job, key: job.Key, src: job.Source, props: job.Properties, counter: new(counter),
 		encrypted: job.Properties.isOpaque(), locked: job.Properties.locks(),
 		res: &Result{Job: job, Size: job.Source.size, Status: Failed},
 	}
@@ -369,10 +373,7 @@ func (t *transfer) again() *transfer {
 
 // run sends the source in one piece or in parts, and sees to the object's ETag.
 func (t *transfer) run(ctx context.Context) error {
-	if err := t.props.Check(); err != nil {
-		return err
-	}
-	if err := t.checkMD5Key(); err != nil {
+	if err := t.check(); err != nil {
 		return err
 	}
 	if err := t.mayEncrypt(); err != nil {
@@ -412,6 +413,21 @@ func (t *transfer) run(ctx context.Context) error {
 		return err
 	}
 	return t.runParts(ctx, c)
+}
+
+// check says what is wrong with what is asked for, as far as that is known without
+// the source and without the store.
+func (t *transfer) check() error {
+	if err := t.props.Check(); err != nil {
+		return err
+	}
+	if err := t.u.o.CheckBucket(t.job.Bucket); err != nil {
+		return err
+	}
+	if err := t.props.CheckBucket(t.job.Bucket); err != nil {
+		return err
+	}
+	return t.checkMD5Key()
 }
 
 // tooShort is the error for a source of that size, if it is shorter than it was

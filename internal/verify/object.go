@@ -52,10 +52,10 @@ const (
 	Opaque    Kind = "opaque"    // says nothing about the bytes
 )
 
-// Kind returns what the object's ETag is by its shape and its encryption.
+// Kind returns what the object's ETag is by its shape, its encryption and its bucket.
 func (o *Object) Kind() Kind {
 	switch {
-	case o.Encrypted != "":
+	case o.Encrypted != "", etag.IsDirectory(o.Bucket):
 		return Opaque
 	case etag.IsMD5(o.ETag):
 		return Plain
@@ -66,9 +66,10 @@ func (o *Object) Kind() Kind {
 }
 
 // Parts returns how many parts the object was uploaded in, 0 if in one piece. The
-// number behind the dash of an ETag is right under encryption too.
+// number behind the dash of an ETag is right under encryption too, but not in a
+// directory bucket.
 func (o *Object) Parts() int {
-	if n := etag.Parts(o.ETag); n > 0 && n <= maxParts {
+	if n := etag.Parts(o.ETag); n > 0 && n <= maxParts && !etag.IsDirectory(o.Bucket) {
 		return n
 	}
 	for _, c := range o.Checksums {
