@@ -95,7 +95,8 @@ func clients() []*client {
 			name: "rclone", version: []string{"version"},
 			env: func(p place, home string) []string {
 				return append(awsEnv(p, home), "RCLONE_CONFIG=/dev/null", "RCLONE_S3_PROVIDER=Other", "RCLONE_S3_ENDPOINT="+p.url,
-					"RCLONE_S3_ACCESS_KEY_ID="+accessKey, "RCLONE_S3_SECRET_ACCESS_KEY="+secretKey, "RCLONE_S3_REGION=us-east-1")
+					"RCLONE_S3_ACCESS_KEY_ID="+accessKey, "RCLONE_S3_SECRET_ACCESS_KEY="+secretKey, "RCLONE_S3_REGION=us-east-1",
+					"RCLONE_S3_LIST_VERSION=2") // the store has no other
 			},
 			file:   func(p place, path string) []string { return []string{"copyto", path, ":s3:" + p.bucket + "/" + p.key} },
 			folder: func(p place, path string) []string { return []string{"copy", path, ":s3:" + p.bucket + "/" + p.key} },
