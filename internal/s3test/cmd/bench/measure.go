@@ -72,6 +72,7 @@ var scenarios = []scenario{
 	{name: "small-https", title: "Small files over https", what: folder, server: s3test.Options{TLS: true}, bytes: (*bench).smallBytes},
 	{name: "small-far", title: "Small files, 30 ms away", what: folder, server: s3test.Options{Latency: farAway}, bytes: (*bench).smallBytes},
 	{name: "far", title: "One big file, 30 ms away, 60 MB/s a connection", server: s3test.Options{Latency: farAway, ConnRate: narrowly}, bytes: (*bench).bigBytes},
+	{name: "late", title: "The same, and one connection has 3 MB/s", server: s3test.Options{Latency: farAway, ConnRate: narrowly, SlowConn: 5}, bytes: (*bench).bigBytes},
 	{name: "resume", title: "A big file of which every part is there", what: resume, onlyS3up: true, bytes: (*bench).bigBytes},
 	{name: "sync", title: "A sync of files that are all there", what: again, bytes: (*bench).treeBytes},
 }
