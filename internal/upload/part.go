@@ -127,8 +127,8 @@ func (t *transfer) sendFile(ctx context.Context, up *upload) error {
 	t.stage(StageHash)
 	s := t.sumsFor(up.cut)
 	g, gctx := errgroup.WithContext(ctx)
-	parts := make(chan *part) // the hash is at most a part ahead of the sending
 	once := t.readsOnce(up.cut.part)
+	parts := make(chan *part, t.hashAhead(up.cut.part, once))
 	g.Go(func() error {
 		defer close(parts)
 		for n := 1; n <= up.cut.parts(); n++ {
@@ -170,6 +170,23 @@ func (t *transfer) sendFile(ctx context.Context, up *upload) error {
 		return err
 	}
 	return t.sendDoubtful(ctx, up)
+}
+
+// aheadOfSending is how many bytes the hash, which takes the longest, may be ahead of
+// what is sent, so that it does not wait while the first requests are few, or when
+// some are slow. They are read again from the kernel's cache.
+const aheadOfSending = 128 * MiB
+
+// hashAhead returns how many parts that makes; none where parts are held in memory.
+func (t *transfer) hashAhead(part int64, once bool) int {
+	if once {
+		return 0
+	}
+	ahead := int64(aheadOfSending)
+	if t.o.PageCache > 0 {
+		ahead = min(ahead, t.o.PageCache/8)
+	}
+	return int(ahead / part)
 }
 
 // hashPart hashes a part, unless that was done before. Where the file is read once,
