@@ -24,7 +24,9 @@ func TestResolvedEndpoints(t *testing.T) {
 		func(p *s3.EndpointParameters) {
 			p.Bucket, p.DisableS3ExpressSessionAuth = aws.String("bucket--use1-az4--x-s3"), yes
 		},
-		func(p *s3.EndpointParameters) { p.Bucket = aws.String("arn:aws:s3:us-east-1:123456789012:accesspoint:mine") },
+		func(p *s3.EndpointParameters) {
+			p.Bucket = aws.String("arn:aws:s3:us-east-1:123456789012:accesspoint:mine")
+		},
 		func(p *s3.EndpointParameters) {
 			p.Bucket, p.UseArnRegion = aws.String("arn:aws:s3:eu-west-1:123456789012:accesspoint:mine"), yes
 		},
@@ -39,7 +41,9 @@ func TestResolvedEndpoints(t *testing.T) {
 		func(p *s3.EndpointParameters) { p.UseDualStack = yes },
 		func(p *s3.EndpointParameters) { p.Accelerate = yes },
 		func(p *s3.EndpointParameters) { p.UseGlobalEndpoint = yes },
-		func(p *s3.EndpointParameters) { p.Key, p.Prefix, p.CopySource = aws.String("k"), aws.String("p/"), aws.String("b/k") },
+		func(p *s3.EndpointParameters) {
+			p.Key, p.Prefix, p.CopySource = aws.String("k"), aws.String("p/"), aws.String("b/k")
+		},
 	}
 	r := newRegions("")
 	for range 2 {
