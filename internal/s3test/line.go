@@ -9,13 +9,17 @@ import (
 // to a store elsewhere.
 type line struct {
 	net.Listener
-	rate int64 // bytes a second of each connection; 0: any
+	rate   int64 // bytes a second of each connection; 0: any
+	slow   int   // the connection, counted from 1, that is slower than the others
+	opened int
 }
+
+const slower = 20 // times
 
 // burst is what a connection takes at once: one read of net/http.
 const burst = 64 << 10
 
-func (l line) Accept() (net.Conn, error) {
+func (l *line) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil || l.rate == 0 {
 		return c, err
@@ -23,7 +27,11 @@ func (l line) Accept() (net.Conn, error) {
 	if tcp, ok := c.(*net.TCPConn); ok {
 		tcp.SetReadBuffer(4 * burst) // else the kernel takes megabytes at once
 	}
-	return &narrow{Conn: c, rate: l.rate}, nil
+	rate := l.rate
+	if l.opened++; l.opened == l.slow {
+		rate /= slower
+	}
+	return &narrow{Conn: c, rate: rate}, nil
 }
 
 // narrow is a connection that gives away what it reads at a rate. It is read by

@@ -376,7 +376,8 @@ func (c *call) completeChecksum(u *upload, parts []*part, body blob) (checksum, 
 			sum.value = given
 		}
 	}
-	if given != "" && given != sum.value && !c.q.CompleteIgnoresChecksum {
+	bare, _, _ := strings.Cut(sum.value, "-") // what minio-go sends
+	if given != "" && given != sum.value && given != bare && !c.q.CompleteIgnoresChecksum {
 		return sum, fail("BadDigest", "The %s you specified did not match the calculated checksum.", strings.ToUpper(u.algorithm))
 	}
 	return sum, nil

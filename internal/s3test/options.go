@@ -56,8 +56,10 @@ type Options struct {
 
 	// Latency and ConnRate imitate a store that is far away: each answer is that late,
 	// and each connection takes no more bytes a second. For benchmarks.
+	// SlowConn, counted from 1, takes a twentieth of ConnRate.
 	Latency  time.Duration
 	ConnRate int64
+	SlowConn int
 
 	HTTP2 bool // offer HTTP/2 as well (with TLS); faults then end streams, not connections
 

@@ -83,7 +83,7 @@ func Listen(addr string, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.ln = line{ln, o.ConnRate}
+	s.ln = &line{Listener: ln, rate: o.ConnRate, slow: o.SlowConn}
 	if o.Dir != "" || o.TLS {
 		if s.dir, err = os.MkdirTemp(o.Dir, "s3test-"); err != nil {
 			ln.Close()

@@ -18,12 +18,14 @@ type regions struct {
 	s3.EndpointResolverV2
 	configured string
 
-	mu    sync.Mutex
-	found map[string]string
+	mu       sync.Mutex
+	found    map[string]string
+	resolved map[asked]smithyendpoints.Endpoint
 }
 
 func newRegions(configured string) *regions {
-	return &regions{EndpointResolverV2: s3.NewDefaultEndpointResolverV2(), configured: configured, found: make(map[string]string)}
+	return &regions{EndpointResolverV2: s3.NewDefaultEndpointResolverV2(), configured: configured, found: make(map[string]string),
+		resolved: make(map[asked]smithyendpoints.Endpoint)}
 }
 
 // of returns the region of a bucket as far as it is known.
@@ -50,7 +52,7 @@ func (r *regions) ResolveEndpoint(ctx context.Context, p s3.EndpointParameters) 
 	if p.Bucket != nil {
 		p.Region = aws.String(r.of(*p.Bucket))
 	}
-	return r.EndpointResolverV2.ResolveEndpoint(ctx, p)
+	return r.resolve(ctx, p)
 }
 
 // isElsewhere says whether a refusal names another region than the one that the

@@ -92,8 +92,8 @@ type part struct {
 	number int
 	size   int64
 	md5    etag.MD5
-	crc    string // in base64; "" where nobody wants it
-	high   int64  // the farthest that any attempt to send it got
+	crc    string       // in base64; "" where nobody wants it
+	high   atomic.Int64 // the farthest that any attempt to send it got
 	// open returns the bytes from their beginning, for one reader.
 	open func() io.ReadSeeker
 	// held are the bytes, where a file is read once, until the part is stored.
@@ -127,8 +127,8 @@ func (t *transfer) sendFile(ctx context.Context, up *upload) error {
 	t.stage(StageHash)
 	s := t.sumsFor(up.cut)
 	g, gctx := errgroup.WithContext(ctx)
-	parts := make(chan *part) // the hash is at most a part ahead of the sending
 	once := t.readsOnce(up.cut.part)
+	parts := make(chan *part, t.hashAhead(up.cut.part, once))
 	g.Go(func() error {
 		defer close(parts)
 		for n := 1; n <= up.cut.parts(); n++ {
@@ -149,6 +149,8 @@ func (t *transfer) sendFile(ctx context.Context, up *upload) error {
 		}
 		return nil
 	})
+	var late sync.WaitGroup
+	defer late.Wait()
 	g.Go(func() error {
 		for p := range parts {
 			slot, err := t.u.slots.acquire(gctx, weightPart)
@@ -158,6 +160,7 @@ func (t *transfer) sendFile(ctx context.Context, up *upload) error {
 			}
 			g.Go(func() error { return t.sendPart(gctx, up, p, slot) })
 		}
+		late.Go(func() { t.sendLate(gctx, up) })
 		return nil
 	})
 	if err := g.Wait(); err != nil {
@@ -167,6 +170,23 @@ func (t *transfer) sendFile(ctx context.Context, up *upload) error {
 		return err
 	}
 	return t.sendDoubtful(ctx, up)
+}
+
+// aheadOfSending is how many bytes the hash, which takes the longest, may be ahead of
+// what is sent, so that it does not wait while the first requests are few, or when
+// some are slow. They are read again from the kernel's cache.
+const aheadOfSending = 128 * MiB
+
+// hashAhead returns how many parts that makes; none where parts are held in memory.
+func (t *transfer) hashAhead(part int64, once bool) int {
+	if once {
+		return 0
+	}
+	ahead := int64(aheadOfSending)
+	if t.o.PageCache > 0 {
+		ahead = min(ahead, t.o.PageCache/8)
+	}
+	return int(ahead / part)
 }
 
 // hashPart hashes a part, unless that was done before. Where the file is read once,
@@ -206,7 +226,11 @@ func (t *transfer) resume(up *upload, p *part) bool {
 
 // sendPart sends a part until the store has it, and gives the slot back.
 func (t *transfer) sendPart(ctx context.Context, up *upload, p *part, slot *slot) error {
-	err := t.uploadPart(ctx, up, p)
+	f := up.pace.begin(ctx, p)
+	err := up.pace.land(f, t.uploadPart(f.ctx, up, p))
+	if err == nil {
+		t.reached(p, p.size)
+	}
 	t.u.held.give(p.held)
 	p.held = nil
 	slot.release(err == nil, p.size)
@@ -519,10 +543,7 @@ func (c *counted) Read(b []byte) (int, error) {
 	n, err := c.body.Read(b)
 	c.pos += int64(n)
 	c.t.sent.Add(int64(n))
-	if c.pos > c.part.high {
-		c.t.tell(Sent, c.pos-c.part.high)
-		c.part.high = c.pos
-	}
+	c.t.reached(c.part, c.pos)
 	if err == io.EOF && c.pos < c.part.size {
 		err = fail(SourceChanged, "%s changed while it was read: it is shorter than it was", c.t.src.name)
 	}
@@ -538,6 +559,14 @@ func (c *counted) Seek(offset int64, whence int) (int64, error) {
 }
 
 func (c *counted) rewind() { c.Seek(0, io.SeekStart) }
+
+// reached tells how much of a part went out, where that is more than before.
+func (t *transfer) reached(p *part, pos int64) {
+	if high := p.high.Load(); pos > high {
+		p.high.Store(pos)
+		t.tell(Sent, pos-high)
+	}
+}
 
 // tell says that bytes are at the store, or on their way.
 func (t *transfer) tell(kind EventKind, bytes int64) {

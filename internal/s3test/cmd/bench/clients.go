@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"debug/buildinfo"
 	"fmt"
 	"net/url"
 	"os"
@@ -27,7 +28,9 @@ type client struct {
 	env     func(p place, home string) []string
 	file    func(p place, path string) []string
 	folder  func(p place, path string) []string
-	stream  func(p place) []string // from stdin; nil: it cannot
+	stream  func(p place) []string              // from stdin; nil: it cannot
+	sync    func(p place, path string) []string // nil: it is not compared
+	stamps  bool                                // sync finds out by what this client alone stored with the objects
 
 	path string
 	says string // its version
@@ -62,6 +65,7 @@ func clients() []*client {
 				return []string{"cp", "-r", "--endpoint-url", p.url, path, p.s3()}
 			},
 			stream: func(p place) []string { return []string{"cp", "--endpoint-url", p.url, "-", p.s3()} },
+			sync:   func(p place, path string) []string { return []string{"sync", "--endpoint-url", p.url, path, p.s3()} },
 		},
 		{
 			name: "aws", version: []string{"--version"}, env: awsEnv,
@@ -72,6 +76,9 @@ func clients() []*client {
 				return []string{"s3", "cp", "--recursive", "--no-progress", "--endpoint-url", p.url, path, p.s3()}
 			},
 			stream: func(p place) []string { return []string{"s3", "cp", "--endpoint-url", p.url, "-", p.s3()} },
+			sync: func(p place, path string) []string {
+				return []string{"s3", "sync", "--no-progress", "--endpoint-url", p.url, path, p.s3()}
+			},
 		},
 		{
 			name: "s5cmd", version: []string{"version"}, env: awsEnv,
@@ -80,16 +87,22 @@ func clients() []*client {
 				return []string{"--endpoint-url", p.url, "cp", path + "/", p.s3()}
 			},
 			stream: func(p place) []string { return []string{"--endpoint-url", p.url, "pipe", p.s3()} },
+			sync: func(p place, path string) []string {
+				return []string{"--endpoint-url", p.url, "sync", path + "/", p.s3()}
+			},
 		},
 		{
 			name: "rclone", version: []string{"version"},
 			env: func(p place, home string) []string {
 				return append(awsEnv(p, home), "RCLONE_CONFIG=/dev/null", "RCLONE_S3_PROVIDER=Other", "RCLONE_S3_ENDPOINT="+p.url,
-					"RCLONE_S3_ACCESS_KEY_ID="+accessKey, "RCLONE_S3_SECRET_ACCESS_KEY="+secretKey, "RCLONE_S3_REGION=us-east-1")
+					"RCLONE_S3_ACCESS_KEY_ID="+accessKey, "RCLONE_S3_SECRET_ACCESS_KEY="+secretKey, "RCLONE_S3_REGION=us-east-1",
+					"RCLONE_S3_LIST_VERSION=2") // the store has no other
 			},
 			file:   func(p place, path string) []string { return []string{"copyto", path, ":s3:" + p.bucket + "/" + p.key} },
 			folder: func(p place, path string) []string { return []string{"copy", path, ":s3:" + p.bucket + "/" + p.key} },
 			stream: func(p place) []string { return []string{"rcat", ":s3:" + p.bucket + "/" + p.key} },
+			sync:   func(p place, path string) []string { return []string{"sync", path, ":s3:" + p.bucket + "/" + p.key} },
+			stamps: true,
 		},
 		{
 			name: "mc", version: []string{"--version"},
@@ -133,6 +146,9 @@ func (b *bench) findClients(ctx context.Context) error {
 			return fmt.Errorf("%s %s: %w: %s", c.path, strings.Join(c.version, " "), err, out)
 		}
 		c.says, _, _ = strings.Cut(strings.TrimSpace(string(out)), "\n")
+		if built, err := buildinfo.ReadFile(c.path); err == nil && built.Main.Version != "(devel)" && built.Main.Version != "" {
+			c.says += ", module " + built.Main.Version
+		}
 		b.clients = append(b.clients, c)
 	}
 	return nil

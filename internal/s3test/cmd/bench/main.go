@@ -16,6 +16,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -36,9 +37,17 @@ type options struct {
 	stream int64
 	many   int // small files
 	small  int64
+	tree   int // files of the one that is synced
 }
 
 func main() {
+	if len(os.Args) > 2 && os.Args[1] == childCommand {
+		if err := child(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:])
 	stop()
@@ -49,7 +58,7 @@ func main() {
 }
 
 func parse(args []string) (options, error) {
-	o := options{only: regexp.MustCompile(""), peers: regexp.MustCompile(""), big: 4 << 30, stream: 1 << 30, many: 2000, small: 64 << 10}
+	o := options{only: regexp.MustCompile(""), peers: regexp.MustCompile(""), big: 4 << 30, stream: 1 << 30, many: 2000, small: 64 << 10, tree: 20_000}
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.StringVar(&o.s3up, "s3up", "bin/s3up", "the `program` to measure")
 	fs.StringVar(&o.bin, "bin", ".cache/bin", "the `folder` of the peers")
@@ -73,6 +82,7 @@ func parse(args []string) (options, error) {
 	fs.Func("big", "`size` of the big file (default 4GiB)", size(&o.big))
 	fs.Func("stream", "`size` of the stream (default 1GiB)", size(&o.stream))
 	fs.IntVar(&o.many, "many", o.many, "how many small files")
+	fs.IntVar(&o.tree, "tree", o.tree, "how many files are synced")
 	if err := fs.Parse(args); err != nil {
 		return o, err
 	}
@@ -92,14 +102,11 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	b := &bench{options: o, dir: dir}
+	b := &bench{options: o, dir: dir, figures: make(map[string]map[string]figures), random: rand.NewChaCha8([32]byte{1})}
 	if b.s3up, err = filepath.Abs(o.s3up); err != nil {
 		return err
 	}
 	if err := b.findClients(ctx); err != nil {
-		return err
-	}
-	if err := b.makeFiles(); err != nil {
 		return err
 	}
 	b.printHead(os.Stdout)

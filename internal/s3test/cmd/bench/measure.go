@@ -8,17 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"s3up/internal/s3test"
 )
@@ -31,6 +25,7 @@ type bench struct {
 	dir     string
 	clients []*client
 	figures map[string]map[string]figures // by scenario and client
+	random  io.Reader
 
 	md5 atomic.Pointer[[16]byte] // of the file that goes up
 }
@@ -38,6 +33,7 @@ type bench struct {
 func (b *bench) bigFile() string   { return filepath.Join(b.dir, "big") }
 func (b *bench) smallDir() string  { return filepath.Join(b.dir, "small") }
 func (b *bench) streamEnd() string { return filepath.Join(b.dir, "stream") }
+func (b *bench) treeDir() string   { return filepath.Join(b.dir, "tree") }
 
 // A scenario is what all clients do in turn.
 type scenario struct {
@@ -55,12 +51,16 @@ const (
 	folder      // of small files
 	stream
 	resume // of a file of which all parts are there
+	again  // a sync of files that are there already
 	sum    // of the file by md5sum, for comparison
 )
 
 const (
 	farAway  = 30 * time.Millisecond
 	narrowly = 60_000_000 // bytes a second
+
+	treeFile   = 4 << 10 // bytes of a file of the tree
+	treeFolder = 200     // files in each of its folders
 )
 
 var scenarios = []scenario{
@@ -72,39 +72,59 @@ var scenarios = []scenario{
 	{name: "small-https", title: "Small files over https", what: folder, server: s3test.Options{TLS: true}, bytes: (*bench).smallBytes},
 	{name: "small-far", title: "Small files, 30 ms away", what: folder, server: s3test.Options{Latency: farAway}, bytes: (*bench).smallBytes},
 	{name: "far", title: "One big file, 30 ms away, 60 MB/s a connection", server: s3test.Options{Latency: farAway, ConnRate: narrowly}, bytes: (*bench).bigBytes},
+	{name: "late", title: "The same, and one connection has 3 MB/s", server: s3test.Options{Latency: farAway, ConnRate: narrowly, SlowConn: 5}, bytes: (*bench).bigBytes},
 	{name: "resume", title: "A big file of which every part is there", what: resume, onlyS3up: true, bytes: (*bench).bigBytes},
+	{name: "sync", title: "A sync of files that are all there", what: again, bytes: (*bench).treeBytes},
 }
 
 func (b *bench) bigBytes() int64    { return b.big }
 func (b *bench) streamBytes() int64 { return b.stream }
 func (b *bench) smallBytes() int64  { return int64(b.many) * b.small }
+func (b *bench) treeBytes() int64   { return int64(b.tree) * treeFile }
 
-// makeFiles makes what is uploaded: bytes that nothing can compress.
-func (b *bench) makeFiles() error {
-	b.figures = make(map[string]map[string]figures)
-	r := rand.NewChaCha8([32]byte{1})
+// makeFiles makes what a scenario uploads, unless it is there: bytes that nothing can
+// compress.
+func (b *bench) makeFiles(what kind) error {
 	write := func(path string, size int64) error {
 		f, err := os.Create(path)
 		if err != nil {
 			return err
 		}
-		if _, err := io.CopyN(f, r, size); err != nil {
+		if _, err := io.CopyN(f, b.random, size); err != nil {
 			f.Close()
 			return err
 		}
 		return f.Close()
 	}
-	if err := write(b.bigFile(), b.big); err != nil {
+	missing := func(path string) bool {
+		_, err := os.Stat(path)
+		return err != nil
+	}
+	switch {
+	case what == stream && missing(b.streamEnd()):
+		return write(b.streamEnd(), b.options.stream)
+	case what == folder && missing(b.smallDir()):
+		return writeFolder(b.smallDir(), b.many, b.small, write)
+	case what == again && missing(b.treeDir()):
+		for first := 0; first < b.tree; first += treeFolder {
+			sub := filepath.Join(b.treeDir(), fmt.Sprintf("%05d", first))
+			if err := writeFolder(sub, min(treeFolder, b.tree-first), treeFile, write); err != nil {
+				return err
+			}
+		}
+		time.Sleep(3 * time.Second) // s3up remembers nothing of files as new as that
+	case (what == file || what == resume || what == sum) && missing(b.bigFile()):
+		return write(b.bigFile(), b.big)
+	}
+	return nil
+}
+
+func writeFolder(dir string, files int, size int64, write func(string, int64) error) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	if err := write(b.streamEnd(), b.options.stream); err != nil {
-		return err
-	}
-	if err := os.Mkdir(b.smallDir(), 0o700); err != nil {
-		return err
-	}
-	for i := range b.many {
-		if err := write(filepath.Join(b.smallDir(), fmt.Sprintf("%05d", i)), b.small); err != nil {
+	for i := range files {
+		if err := write(filepath.Join(dir, fmt.Sprintf("%05d", i)), size); err != nil {
 			return err
 		}
 	}
@@ -137,12 +157,15 @@ type figures struct {
 
 // measure runs a scenario.
 func (b *bench) measure(ctx context.Context, s scenario) (map[string]figures, error) {
+	if err := b.makeFiles(s.what); err != nil {
+		return nil, err
+	}
 	switch s.what {
 	case stream:
 		if err := b.md5Of(b.streamEnd()); err != nil {
 			return nil, err
 		}
-	default:
+	case file, resume:
 		if err := b.md5Of(b.bigFile()); err != nil {
 			return nil, err
 		}
@@ -150,7 +173,7 @@ func (b *bench) measure(ctx context.Context, s scenario) (map[string]figures, er
 	rows := make(map[string]figures)
 	for round := range b.rounds {
 		for _, c := range b.clients {
-			if s.onlyS3up && c.name != "s3up" || s.what == stream && c.stream == nil {
+			if s.onlyS3up && c.name != "s3up" || s.what == stream && c.stream == nil || s.what == again && c.sync == nil {
 				continue
 			}
 			one, requests, err := b.once(ctx, s, c)
@@ -158,13 +181,13 @@ func (b *bench) measure(ctx context.Context, s scenario) (map[string]figures, er
 				return nil, fmt.Errorf("%s: %w", c.name, err)
 			}
 			f := rows[c.name]
-			f.cpu = append(f.cpu, one.cpu.Seconds())
-			f.wall = append(f.wall, one.wall.Seconds())
-			f.memory = append(f.memory, float64(one.memory)/(1<<20))
-			f.reads = append(f.reads, float64(one.read)/float64(s.bytes(b)))
+			f.cpu = append(f.cpu, one.CPU.Seconds())
+			f.wall = append(f.wall, one.Wall.Seconds())
+			f.memory = append(f.memory, float64(one.Memory)/(1<<20))
+			f.reads = append(f.reads, float64(one.Read)/float64(s.bytes(b)))
 			f.requests = append(f.requests, float64(requests))
 			rows[c.name] = f
-			fmt.Fprintf(os.Stderr, "%s, round %d: %s: %.2f s of CPU, %.2f s\n", s.name, round+1, c.name, one.cpu.Seconds(), one.wall.Seconds())
+			fmt.Fprintf(os.Stderr, "%s, round %d: %s: %.2f s of CPU, %.2f s\n", s.name, round+1, c.name, one.CPU.Seconds(), one.Wall.Seconds())
 		}
 	}
 	b.figures[s.name] = rows
@@ -183,7 +206,12 @@ func (b *bench) once(ctx context.Context, s scenario, c *client) (cost, int, err
 	}
 	o := s.server
 	o.Discard, o.Forget = true, true
-	o.WholeMD5 = func(string, string) ([16]byte, bool) { return *b.md5.Load(), true }
+	o.WholeMD5 = func(string, string) (md5 [16]byte, ok bool) {
+		if sum := b.md5.Load(); sum != nil {
+			return *sum, true
+		}
+		return md5, false
+	}
 	server, err := s3test.Start(o)
 	if err != nil {
 		return cost{}, 0, err
@@ -233,6 +261,18 @@ func (b *bench) once(ctx context.Context, s scenario, c *client) (cost, int, err
 		}
 		server.ClearFaults()
 		cmd = command(c.file(p, b.bigFile()))
+	case again:
+		p.key = "tree/"
+		by := c
+		if !c.stamps {
+			by = b.clients[0]
+		}
+		prime := exec.CommandContext(ctx, by.path, by.sync(p, b.treeDir())...)
+		prime.Env, prime.Dir = by.env(p, home), home
+		if out, err := prime.CombinedOutput(); err != nil {
+			return cost{}, 0, fmt.Errorf("%w: %s", err, tail(string(out)))
+		}
+		cmd = command(c.sync(p, b.treeDir()))
 	}
 	server.ResetRequests()
 	one, err := run1(cmd)
@@ -250,66 +290,4 @@ func pipe(f *os.File) (io.Reader, error) {
 		w.Close()
 	}()
 	return r, nil
-}
-
-// cost is what one process used.
-type cost struct {
-	cpu, wall time.Duration
-	memory    int64 // bytes
-	read      int64 // bytes, from files and others
-}
-
-// run1 runs a program to its end.
-func run1(cmd *exec.Cmd) (cost, error) {
-	var out strings.Builder
-	cmd.Stderr = &out
-	if cmd.Stdout == nil {
-		cmd.Stdout = &out
-	}
-	start := time.Now()
-	if err := cmd.Start(); err != nil {
-		return cost{}, err
-	}
-	if r, ok := cmd.Stdin.(*os.File); ok {
-		r.Close() // it is the child's now
-	}
-	// What it read is known as long as nobody has taken note of its end.
-	var end error
-	for {
-		end = unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
-		if end != unix.EINTR {
-			break
-		}
-	}
-	c := cost{wall: time.Since(start), read: bytesRead(cmd.Process.Pid)}
-	if err := errors.Join(end, cmd.Wait()); err != nil {
-		return c, fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, tail(out.String()))
-	}
-	c.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		c.memory = usage.Maxrss << 10
-	}
-	return c, nil
-}
-
-// tail is the end of what a program said.
-func tail(text string) string {
-	const enough = 500
-	text = strings.TrimSpace(text)
-	return text[max(0, len(text)-enough):]
-}
-
-// bytesRead is how much a process has read, from wherever.
-func bytesRead(pid int) int64 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(text)) {
-		if n, ok := strings.CutPrefix(line, "rchar: "); ok {
-			read, _ := strconv.ParseInt(strings.TrimSpace(n), 10, 64)
-			return read
-		}
-	}
-	return 0
 }
