@@ -42,12 +42,9 @@ type copying struct {
 
 	mu      sync.Mutex
 	summary summaryLine
-	seen    int         // files that were named or found
-	exits   map[int]int // how many files ended with a code
-	done    int         // files of which nothing is left to do
-	first   int         // the code of the first that failed
-	cut     int         // files that a signal ended
-	kept    bool        // one of them can be gone on with
+	tally   outcomes
+	seen    int  // files that were named or found
+	kept    bool // one of those that a signal ended can be gone on with
 	alike   map[string]*alike
 	kinds   []string // the keys of alike, in their order
 	unnamed int      // objects in place whose MD5 is not known
@@ -61,7 +58,7 @@ type halt struct{ why, line string }
 func (p *program) newCopying(o cpOptions, several bool) *copying {
 	c := &copying{
 		link: p.newLink(o.connection), o: o, several: several, show: silence{},
-		exits: make(map[int]int), alike: make(map[string]*alike),
+		alike: make(map[string]*alike),
 	}
 	c.facts.bucket, c.facts.asked, c.facts.properties = o.bucket, o.askedFor(), o.properties
 	c.facts.locks = o.properties.LockMode != "" || o.properties.LegalHold
@@ -339,19 +336,12 @@ func (c *copying) report(t *task, r *upload.Result) {
 		c.summary.Failed++
 	}
 	if r.Err == nil && !left {
-		c.done++
+		c.tally.done++
 	}
 	c.summary.BytesSent += r.BytesSent
 	if p != nil {
-		if len(c.exits) == 0 {
-			c.first = p.exit
-		}
-		c.exits[p.exit]++
-	}
-	interrupted := p != nil && p.code == interruptedCode
-	if interrupted {
-		c.cut++
-		c.kept = c.kept || r.Resumable
+		c.tally.fail(*p)
+		c.kept = c.kept || p.code == interruptedCode && r.Resumable
 	}
 	if isStored(r) && !hasSum(r) {
 		c.unnamed++
@@ -436,8 +426,8 @@ func (c *copying) refuse(tasks []*task, err error) {
 	p := explain(err, c.facts)
 	c.out.complain("%s", sentence(p.why, p.hint))
 	c.summary.Failed = len(tasks)
-	c.exits[p.exit], c.first = len(tasks), p.exit
 	for _, t := range tasks {
+		c.tally.fail(p)
 		c.line(jsonLine(newFileLine(t, c.unsent(t, err), &p)))
 	}
 }
@@ -447,11 +437,12 @@ func (c *copying) finish(ctx context.Context) int {
 	if _, isCut := c.isCut(ctx); isCut && c.several {
 		f := c.facts
 		f.resumable = c.kept
-		stored := plural(c.inPlace(), "file")
+		n := c.inPlace()
+		stored := plural(n, "file")
 		if c.known {
-			stored = fmt.Sprintf("%d of %s", c.inPlace(), plural(c.seen, "file"))
+			stored = fmt.Sprintf("%d of %s", n, plural(c.seen, "file"))
 		}
-		c.out.complain("interrupted: %s are stored; %s", stored, goOn(f))
+		c.out.complain("interrupted: %s %s stored; %s", stored, isAre(n), goOn(f))
 	}
 	code := c.exit(ctx)
 	if code == exitOK && c.seen+c.elsewhere == 0 && !c.o.upload.AllowEmpty {
@@ -469,7 +460,7 @@ func (c *copying) finish(ctx context.Context) int {
 	c.summary.Notes = c.notes
 	c.summary.DurationMS, c.summary.Exit = time.Since(c.start).Milliseconds(), code
 	c.line(jsonLine(c.summary))
-	if c.several && !c.o.json && (c.uploader != nil || c.o.dryRun) {
+	if c.several && !c.o.json && (c.uploader != nil || c.o.dryRun) && (c.summary.Errors == 0 || c.seen > 0) {
 		c.out.talk("%s", c.summary.words())
 	}
 	problems := c.records.end()
@@ -492,7 +483,7 @@ func (c *copying) inPlace() int {
 
 // isCut says whether a signal ended the run before it was done, and which.
 func (c *copying) isCut(ctx context.Context) (stop stopped, isCut bool) {
-	isCut = (c.cut > 0 || c.short) && errors.As(context.Cause(ctx), &stop)
+	isCut = (c.tally.cut > 0 || c.short) && errors.As(context.Cause(ctx), &stop)
 	return stop, isCut
 }
 
@@ -502,16 +493,8 @@ func (c *copying) exit(ctx context.Context) int {
 	switch {
 	case isCut:
 		return stop.code()
-	case c.refused != 0 && c.summary.Failed == 0:
+	case c.refused != 0 && !c.tally.failed():
 		return c.refused
-	case len(c.exits) == 0:
-		return exitOK
-	case c.summary.Failed == 0:
-		return exitNotMD5
-	case c.done > 0:
-		return exitPartial
-	case len(c.exits) == 1:
-		return c.first
 	}
-	return exitFailed
+	return c.tally.exit(ctx)
 }

@@ -133,6 +133,7 @@ func (c *verifying) folder(ctx context.Context, root string, give func(*check)) 
 		return verify.Listed(c.o.bucket, o.Key, o.ETag, o.Size, o.Modified, at)
 	}
 	var unread string // a folder that could not be read: what is below it is not known
+	mangled := 0
 	err := sideBySide(walk, tree.List(ctx, c.store.Client, c.o.bucket, c.o.key), func(f *tree.File, o *tree.Object) bool {
 		var at time.Time
 		if o != nil {
@@ -143,6 +144,10 @@ func (c *verifying) folder(ctx context.Context, root string, give func(*check)) 
 			unread = f.Key
 			c.report(&check{source: f.Path, key: f.Key}, nil, f.Err)
 		case f == nil && unread != "" && strings.HasPrefix(o.Key, unread):
+		case o != nil && o.Mangled:
+			mangled++
+		case o == nil && f.Err == nil && !tree.IsPlainText(f.Key): // its object may be one of the mangled
+			give(&check{source: f.Path, key: f.Key})
 		case o == nil:
 			c.report(&check{source: f.Path, key: f.Key}, &verify.Result{Status: verify.Missing, Size: sizeOf(f)}, f.Err)
 		case f == nil && strings.HasSuffix(o.Key, "/") && o.Size == 0: // stands for a folder
@@ -153,6 +158,9 @@ func (c *verifying) folder(ctx context.Context, root string, give func(*check)) 
 		}
 		return ctx.Err() == nil
 	})
+	if mangled > 0 {
+		c.note(fmt.Sprintf("%s listed with U+FFFD in the place of characters that the store cannot list: whether they have files is not known", wereWas(mangled, "object")))
+	}
 	if err == nil || store.StatusCode(err) != http.StatusForbidden {
 		return err
 	}
