@@ -109,6 +109,7 @@ func (p *program) cp(o cpOptions) (int, error) {
 		}
 		return c.finish(context.Background()), nil
 	}
+	tasks, c.elsewhere = o.ownShare(tasks)
 	if o.dryRun {
 		ctx := context.Background()
 		if err := c.rehearse(ctx, c.files(ctx, tasks)); err != nil {
@@ -129,7 +130,7 @@ func (p *program) cp(o cpOptions) (int, error) {
 func (c *copying) upload(ctx context.Context, tasks []*task) error {
 	files := unlimited
 	if c.known {
-		files = len(tasks)
+		files = max(len(tasks), 1)
 	}
 	if err := c.connect(ctx, files); err != nil {
 		return err
@@ -451,6 +452,9 @@ func (c *copying) finish(ctx context.Context) int {
 	}
 	if h := c.halt.Load(); h != nil {
 		c.out.complain("%s", h.line)
+	}
+	if c.known && c.seen == 0 && c.elsewhere > 0 {
+		c.note(fmt.Sprintf("nothing to upload: %s %s of other shares than %d/%d", plural(c.elsewhere, "file"), isAre(c.elsewhere), c.o.shard.Index, c.o.shard.Of))
 	}
 	c.tellMore()
 	if c.unnamed > 0 && c.records.sums != nil {
