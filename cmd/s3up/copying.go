@@ -42,13 +42,10 @@ type copying struct {
 
 	mu      sync.Mutex
 	summary summaryLine
-	seen    int         // files that were named or found
-	exits   map[int]int // how many files ended with a code
-	done    int         // files of which nothing is left to do
-	first   int         // the code of the first that failed
-	cut     int         // files that a signal ended
-	kept    bool        // one of them can be gone on with
-	unnamed int         // objects in place whose MD5 is not known
+	tally   outcomes
+	seen    int  // files that were named or found
+	kept    bool // one of those that a signal ended can be gone on with
+	unnamed int  // objects in place whose MD5 is not known
 }
 
 // A halt ends a run before all is begun: why, of each file that is known by then, and
@@ -59,7 +56,6 @@ type halt struct{ why, line string }
 func (p *program) newCopying(o cpOptions, several bool) *copying {
 	c := &copying{
 		link: p.newLink(o.connection), o: o, several: several, show: silence{},
-		exits: make(map[int]int),
 	}
 	c.facts.bucket, c.facts.asked, c.facts.properties = o.bucket, o.askedFor(), o.properties
 	c.facts.locks = o.properties.LockMode != "" || o.properties.LegalHold
@@ -109,6 +105,7 @@ func (p *program) cp(o cpOptions) (int, error) {
 		}
 		return c.finish(context.Background()), nil
 	}
+	tasks, c.elsewhere = o.ownShare(tasks)
 	if o.dryRun {
 		ctx := context.Background()
 		if err := c.rehearse(ctx, c.files(ctx, tasks)); err != nil {
@@ -129,7 +126,7 @@ func (p *program) cp(o cpOptions) (int, error) {
 func (c *copying) upload(ctx context.Context, tasks []*task) error {
 	files := unlimited
 	if c.known {
-		files = len(tasks)
+		files = max(len(tasks), 1)
 	}
 	if err := c.connect(ctx, files); err != nil {
 		return err
@@ -336,19 +333,12 @@ func (c *copying) report(t *task, r *upload.Result) {
 		c.summary.Failed++
 	}
 	if r.Err == nil && !left {
-		c.done++
+		c.tally.done++
 	}
 	c.summary.BytesSent += r.BytesSent
 	if p != nil {
-		if len(c.exits) == 0 {
-			c.first = p.exit
-		}
-		c.exits[p.exit]++
-	}
-	interrupted := p != nil && p.code == interruptedCode
-	if interrupted {
-		c.cut++
-		c.kept = c.kept || r.Resumable
+		c.tally.fail(*p)
+		c.kept = c.kept || p.code == interruptedCode && r.Resumable
 	}
 	if isStored(r) && !hasSum(r) {
 		c.unnamed++
@@ -437,8 +427,8 @@ func (c *copying) refuse(tasks []*task, err error) {
 	p := explain(err, c.facts)
 	c.out.complain("%s", sentence(p.why, p.hint))
 	c.summary.Failed = len(tasks)
-	c.exits[p.exit], c.first = len(tasks), p.exit
 	for _, t := range tasks {
+		c.tally.fail(p)
 		c.line(jsonLine(newFileLine(t, c.unsent(t, err), &p)))
 	}
 }
@@ -448,11 +438,12 @@ func (c *copying) finish(ctx context.Context) int {
 	if _, isCut := c.isCut(ctx); isCut && c.several {
 		f := c.facts
 		f.resumable = c.kept
-		stored := plural(c.inPlace(), "file")
+		n := c.inPlace()
+		stored := plural(n, "file")
 		if c.known {
-			stored = fmt.Sprintf("%d of %s", c.inPlace(), plural(c.seen, "file"))
+			stored = fmt.Sprintf("%d of %s", n, plural(c.seen, "file"))
 		}
-		c.out.complain("interrupted: %s are stored; %s", stored, goOn(f))
+		c.out.complain("interrupted: %s %s stored; %s", stored, isAre(n), goOn(f))
 	}
 	code := c.exit(ctx)
 	if code == exitOK && c.seen+c.elsewhere == 0 && !c.o.upload.AllowEmpty {
@@ -462,6 +453,9 @@ func (c *copying) finish(ctx context.Context) int {
 	if h := c.halt.Load(); h != nil {
 		c.out.complain("%s", h.line)
 	}
+	if c.known && c.seen == 0 && c.elsewhere > 0 {
+		c.note(fmt.Sprintf("nothing to upload: %s %s of other shares than %d/%d", plural(c.elsewhere, "file"), isAre(c.elsewhere), c.o.shard.Index, c.o.shard.Of))
+	}
 	c.tellMore()
 	if c.unnamed > 0 && c.records.sums != nil {
 		c.note(fmt.Sprintf("%s in place are not in --sums: their MD5 is not known", plural(c.unnamed, "object")))
@@ -470,7 +464,7 @@ func (c *copying) finish(ctx context.Context) int {
 	c.summary.Notes = c.notes
 	c.summary.DurationMS, c.summary.Exit = time.Since(c.start).Milliseconds(), code
 	c.line(jsonLine(c.summary))
-	if c.several && !c.o.json && (c.uploader != nil || c.o.dryRun) {
+	if c.several && !c.o.json && (c.uploader != nil || c.o.dryRun) && (c.summary.Errors == 0 || c.seen > 0) {
 		c.out.talk("%s", c.summary.words())
 	}
 	problems := c.records.end()
@@ -493,7 +487,7 @@ func (c *copying) inPlace() int {
 
 // isCut says whether a signal ended the run before it was done, and which.
 func (c *copying) isCut(ctx context.Context) (stop stopped, isCut bool) {
-	isCut = (c.cut > 0 || c.short) && errors.As(context.Cause(ctx), &stop)
+	isCut = (c.tally.cut > 0 || c.short) && errors.As(context.Cause(ctx), &stop)
 	return stop, isCut
 }
 
@@ -503,16 +497,8 @@ func (c *copying) exit(ctx context.Context) int {
 	switch {
 	case isCut:
 		return stop.code()
-	case c.refused != 0 && c.summary.Failed == 0:
+	case c.refused != 0 && !c.tally.failed():
 		return c.refused
-	case len(c.exits) == 0:
-		return exitOK
-	case c.summary.Failed == 0:
-		return exitNotMD5
-	case c.done > 0:
-		return exitPartial
-	case len(c.exits) == 1:
-		return c.first
 	}
-	return exitFailed
+	return c.tally.exit(ctx)
 }

@@ -55,36 +55,6 @@ func (o *cpOptions) folderOf(source string) (*folder, error) {
 	return f, nil
 }
 
-// checkFolders refuses sources of which it is seen without a walk that they have a
-// key in common: a folder that is named twice, and a file that stands in a folder
-// too. The error is one of usage.
-func (o *cpOptions) checkFolders(tasks []*task) error {
-	for i, t := range tasks {
-		if t.folder == nil || t.folder.glob != "" {
-			continue
-		}
-		folder, err := os.Stat(t.folder.root)
-		for _, other := range tasks {
-			if other.standsForMany() {
-				continue
-			}
-			twin := filepath.Join(t.source, other.rel)
-			if info, err := os.Stat(twin); err == nil && !info.IsDir() && o.selected.Takes(other.rel) {
-				return usagef("upload one of them to another prefix", "%s and %s would both become s3://%s/%s", other.source, twin, o.bucket, other.key)
-			}
-		}
-		for _, other := range tasks[:i] {
-			if other.folder == nil || other.folder.glob != "" {
-				continue
-			}
-			if info, again := os.Stat(other.folder.root); err == nil && again == nil && os.SameFile(folder, info) {
-				return usagef("name it once", "%s and %s are one directory", other.source, t.source)
-			}
-		}
-	}
-	return nil
-}
-
 // checkFolder looks whether a folder can be read, or whether a pattern matches something.
 func (o *cpOptions) checkFolder(f *folder) error {
 	if f.glob != "" {

@@ -55,6 +55,29 @@ func TestNotesAreBounded(t *testing.T) {
 	}
 }
 
+// What gets a key that another file has since the command line was checked fails by
+// itself.
+func TestFilesOfOneKey(t *testing.T) {
+	one, other := t.TempDir(), t.TempDir()
+	for _, path := range []string{filepath.Join(one, "a"), filepath.Join(other, "a"), filepath.Join(other, "named")} {
+		if err := os.WriteFile(path, nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := cpOptions{bucket: "b"}
+	c := &copying{link: &link{program: &program{}, out: &output{}}, o: o}
+	got := make(map[string]bool)
+	for task := range c.files(t.Context(), []*task{
+		{source: "elsewhere/named", key: "named"}, {folder: &folder{root: one}}, {folder: &folder{root: other}},
+	}) {
+		got[task.source] = task.err == nil
+	}
+	want := map[string]bool{"elsewhere/named": true, filepath.Join(one, "a"): true, filepath.Join(other, "a"): false, filepath.Join(other, "named"): false}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // Odd names are escaped as GNU's md5sum does.
 func TestSumLine(t *testing.T) {
 	const md5 = "d41d8cd98f00b204e9800998ecf8427e"

@@ -43,7 +43,7 @@ func TestNothingHostileIsPrinted(t *testing.T) {
 		r := &upload.Result{Job: job, Status: upload.Uploaded, ETag: text, ETagKind: upload.ETagOpaque, Normalized: upload.Opaque, VersionID: name, Notes: []string{name}}
 		o := cpOptions{connection: connection{verbose: true}, sources: []string{name}}
 		l := &link{program: &program{}, out: out, facts: facts{bucket: "b", again: shellLine([]string{"s3up", "cp", name, "s3://b/" + name})}}
-		c := &copying{link: l, exits: map[int]int{}, o: o, several: true, known: true}
+		c := &copying{link: l, o: o, several: true, known: true}
 		c.report(source, r)
 		c.noted(upload.Event{Job: job, Text: name})
 		for _, err := range []error{

@@ -82,12 +82,13 @@ type summaryLine struct {
 
 	Deleted     int `json:"deleted,omitempty"`
 	WouldDelete int `json:"would_delete,omitempty"` // a dry run
-	NotDeleted  int `json:"not_deleted,omitempty"`  // objects without a file that --delete left
+	NotDeleted  int `json:"not_deleted,omitempty"`  // objects without a file that --delete left, or could not delete
 
 	Normalized     int `json:"normalized,omitempty"`      // they were unchanged, and have their MD5 as ETag now
 	WouldNormalize int `json:"would_normalize,omitempty"` // a dry run
 
-	Notes []string `json:"notes,omitempty"` // that concern the run and no single file
+	Errors int      `json:"errors,omitempty"` // that concern the run and no single file
+	Notes  []string `json:"notes,omitempty"`  // likewise
 }
 
 func newFileLine(t *task, r *upload.Result, p *problem) fileLine {

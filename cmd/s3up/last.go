@@ -56,11 +56,14 @@ func (w *waiting) all(o *cpOptions) iter.Seq[*task] {
 // released hands out the files that were held back, if nothing has failed. Else it
 // reports them as left out.
 func (c *copying) released(w *waiting) iter.Seq[*task] {
-	if c.summary.Failed == 0 && c.halt.Load() == nil {
+	if !c.tally.failed() && c.halt.Load() == nil {
 		return w.all(&c.o)
 	}
 	return func(func(*task) bool) {
 		why := fmt.Sprintf("--last: it waits for all others, and %d failed", c.summary.Failed)
+		if c.summary.Failed == 0 {
+			why = "--last: it waits for all others, and not all of them were seen"
+		}
 		for t := range w.all(&c.o) {
 			c.report(t, c.passed(t, why))
 		}

@@ -29,6 +29,11 @@ type outcomes struct {
 	cut   int         // that a signal ended
 }
 
+// failed says whether something is not in place, or not seen to.
+func (t *outcomes) failed() bool {
+	return len(t.exits) > 1 || len(t.exits) == 1 && t.first != exitNotMD5
+}
+
 // fail counts what ended with a problem.
 func (t *outcomes) fail(p problem) {
 	if p.code == interruptedCode {
@@ -40,7 +45,8 @@ func (t *outcomes) fail(p problem) {
 	t.exits[p.exit]++
 }
 
-// exit returns the exit code for all.
+// exit returns the exit code for all. What only has to be run again says so, whatever
+// else is done already.
 func (t *outcomes) exit(ctx context.Context) int {
 	var stop stopped
 	switch {
@@ -48,10 +54,10 @@ func (t *outcomes) exit(ctx context.Context) int {
 		return stop.code()
 	case len(t.exits) == 0:
 		return exitOK
-	case t.done > 0 && !(len(t.exits) == 1 && t.first == exitNotMD5):
-		return exitPartial
-	case len(t.exits) == 1:
+	case len(t.exits) == 1 && (t.done == 0 || t.first == exitNotMD5 || t.first == exitTemporary):
 		return t.first
+	case t.done > 0:
+		return exitPartial
 	}
 	return exitFailed
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -17,8 +19,13 @@ func shardFlags() []cli.Flag {
 	}
 }
 
-// shard reads the share of the keys that a run is for.
+// shard reads the share of the keys that a run is for. What the environment says is
+// for runs of many files: in a task that also uploads a file of its own, that one goes
+// up whatever its key is.
 func (v *values) shard(lookup func(string) string) tree.Shard {
+	if v.origins["shard"] != "" && v.isOneFile() {
+		return tree.Shard{}
+	}
 	text := v.text("shard", "I/N or auto")
 	of := v.number("shards", 0, 1<<31-1)
 	if v.err != nil {
@@ -32,7 +39,7 @@ func (v *values) shard(lookup func(string) string) tree.Shard {
 		return s
 	}
 	switch index, count, ok := strings.Cut(text, "/"); {
-	case text == "" && of > 0:
+	case text == "" && of > 0 && v.origins["shards"] == "":
 		v.err = usagef("add --shard auto", "--shards needs --shard auto")
 	case text == "":
 	case of > 0:
@@ -49,6 +56,28 @@ func (v *values) shard(lookup func(string) string) tree.Shard {
 		return tree.Shard{Index: i, Of: n}
 	}
 	return tree.Shard{}
+}
+
+// isOneFile says whether the arguments are one file, or stdin, and where it goes.
+func (v *values) isOneFile() bool {
+	words := v.c.Args().Slice()
+	if len(words) != 2 || v.c.Bool("recursive") || v.c.String("files-from") != "" || v.c.String("files-from0") != "" {
+		return false
+	}
+	info, err := os.Stat(words[0])
+	_, _, isGlob := tree.Glob(filepath.ToSlash(words[0]))
+	return err == nil && !info.IsDir() || err != nil && !isGlob
+}
+
+// ownShare returns the tasks of this run's share, and how many are of others. Those
+// that stand for many are of all of them.
+func (o *cpOptions) ownShare(tasks []*task) (own []*task, elsewhere int) {
+	for _, t := range tasks {
+		if t.standsForMany() || o.shard.Has(t.key) {
+			own = append(own, t)
+		}
+	}
+	return own, len(tasks) - len(own)
 }
 
 // arrayIndex finds the share in what the engine of an array job tells each of its

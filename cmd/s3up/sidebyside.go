@@ -7,8 +7,9 @@ import (
 )
 
 // sideBySide goes through a walk and a listing, both in the order of keys, and hands
-// out what has the same key together; one of the two is nil where there is none. It
-// ends when give returns false. The error is the listing's.
+// out what has the same key together; one of the two is nil where there is none. An
+// object whose key is mangled comes by itself. It ends when give returns false. The
+// error is the listing's.
 func sideBySide(walk iter.Seq[tree.File], listing iter.Seq2[*tree.Object, error], give func(*tree.File, *tree.Object) bool) error {
 	nextFile, stopWalk := iter.Pull(walk)
 	defer stopWalk()
@@ -22,6 +23,8 @@ func sideBySide(walk iter.Seq[tree.File], listing iter.Seq2[*tree.Object, error]
 	for there || listed {
 		f, o := &file, object
 		switch {
+		case listed && object.Mangled:
+			f = nil
 		case !listed || there && file.Key < object.Key:
 			o = nil
 		case !there || object.Key < file.Key:

@@ -105,7 +105,7 @@ func (o *cpOptions) tasks() ([]*task, error) {
 		}
 		tasks = append(tasks, t)
 	}
-	return tasks, o.checkFolders(tasks)
+	return tasks, o.checkKeys(tasks)
 }
 
 // listed is what a list of names makes of the command line: one source, which is the

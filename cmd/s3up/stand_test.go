@@ -177,7 +177,7 @@ type s3Command struct {
 //	                              file IN, about the file that it was, tells that not
 //	s3 objects                    all keys, quoted
 //	s3 uploads KEY                unfinished uploads of the key: parts and bytes
-//	s3 put KEY FILE               store an object, as somebody else would
+//	s3 put KEY... FILE            store an object, or some, as somebody else would
 //	s3 putParts KEY FILE SIZE [CLASS]  store an object in such parts, with properties of all sorts
 //	s3 upload KEY FILE SIZE N...  begin an upload, with these parts of the file
 //	s3 uploadID KEY NAME          set a variable to the id of the key's first unfinished upload
@@ -396,13 +396,16 @@ func (st *stand) listUploads(ctx context.Context, prefix string) (*s3.ListMultip
 }
 
 func (st *stand) put(ts *testscript.TestScript, args []string) (string, error) {
-	f, err := os.Open(ts.MkAbs(args[1]))
+	body, err := os.ReadFile(ts.MkAbs(args[len(args)-1]))
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
-	_, err = st.client.PutObject(context.Background(), &s3.PutObjectInput{Bucket: &st.bucket, Key: &args[0], Body: f})
-	return "", err
+	for _, key := range args[:len(args)-1] {
+		if _, err := st.client.PutObject(context.Background(), &s3.PutObjectInput{Bucket: &st.bucket, Key: &key, Body: bytes.NewReader(body)}); err != nil {
+			return "", err
+		}
+	}
+	return "", nil
 }
 
 func (st *stand) upload(ts *testscript.TestScript, args []string) (string, error) {

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"iter"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -128,6 +126,7 @@ type syncing struct {
 	caches   string // where the hash caches lie below the root; "": elsewhere
 	comparer *tree.Comparer
 	gone     tree.Keys // objects without a file
+	own      []string  // files below the root that this run writes
 	broken   bool      // not all was compared
 	byTime   int       // objects that nothing but their size and time tells of
 }
@@ -175,6 +174,7 @@ func (s *syncing) run(ctx context.Context) error {
 	}
 	s.openCache()
 	defer s.closeCache()
+	s.own = s.ownNames()
 	s.comparer = &tree.Comparer{
 		Files:    s.ownLeftOut(s.o.walk(ctx, f, s.passedBy)),
 		Objects:  tree.List(ctx, s.store.Client, s.o.bucket, s.o.key),
@@ -201,6 +201,10 @@ func (s *syncing) run(ctx context.Context) error {
 		return err
 	}
 	s.elsewhere = s.comparer.WalkedFiles
+	if n := s.comparer.Mangled; n > 0 {
+		s.note(fmt.Sprintf("%s listed with U+FFFD in the place of characters that the store cannot list: what these are is not known, none is deleted, and a file of such a name is uploaded each time",
+			wereWas(n, "object")))
+	}
 	if s.byTime > 0 {
 		s.note(fmt.Sprintf("%s compared by size and time: the ETags are no MD5s there, and no checksum tells; --store-md5 leaves the MD5 in the metadata",
 			wereWas(s.byTime, "object")))
@@ -319,7 +323,9 @@ func (s *syncing) compare(ctx context.Context) iter.Seq[*task] {
 				return
 			}
 			if d.Action == tree.Delete {
-				s.gone.Add(d.Object.Key)
+				if !s.isOwn(d.Object.Key[len(s.o.key):]) {
+					s.gone.Add(d.Object.Key)
+				}
 				continue
 			}
 			t := s.o.taskOf(*d.File)
@@ -396,124 +402,6 @@ func (c *copying) tell(p problem) {
 	c.out.complain("%s", sentence(p.why, p.hint))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.exits) == 0 {
-		c.first = p.exit
-	}
-	c.exits[p.exit]++
-	c.summary.Failed++
-	if p.code == interruptedCode {
-		c.cut++
-	}
-}
-
-// deleteGone deletes the objects that have no file, if all else went well, and they
-// are not too many.
-func (s *syncing) deleteGone(ctx context.Context) {
-	n := s.gone.Len()
-	allowed := s.o.maxDelete
-	if allowed == 0 {
-		allowed = max(leastDeletes, s.comparer.ListedObjects/10)
-	}
-	refuse := func(exit int, format string, args ...any) {
-		s.refused = exit
-		if s.o.delete {
-			s.summary.NotDeleted = n
-		}
-		s.out.complain(format, args...)
-	}
-	where := scheme + s.o.bucket + "/" + s.o.key
-	switch {
-	case s.comparer.WalkedFiles == 0 && s.summary.Failed == 0 && ctx.Err() == nil:
-		refuse(exitNotFound, "no file was found in %s, or none is selected: nothing was changed below %s; check whether it is mounted", quoted(clip(s.root)), where)
-	case !s.o.delete, n == 0:
-	case ctx.Err() != nil, s.broken, s.summary.Failed > 0:
-		s.summary.NotDeleted = n
-		s.out.talk("note: nothing is deleted, because not all went well: %s", plural(n, "object")+" without a file")
-	case n > allowed:
-		refuse(exitConflict, "%d of the %d objects below %s have no file, and no more than %d may be deleted: nothing is deleted; --max-delete %d allows it",
-			n, s.comparer.ListedObjects, where, allowed, n)
-	default:
-		s.deleteAll(ctx)
-	}
-}
-
-// deleteAll deletes what has no file by now, either.
-func (s *syncing) deleteAll(ctx context.Context) {
-	still := func(yield func(string) bool) {
-		for key := range s.gone.All() {
-			path := filepath.Join(s.root, filepath.FromSlash(strings.TrimPrefix(key, s.o.key)))
-			if info, err := os.Lstat(path); err == nil && !info.IsDir() || err != nil && !isGone(err) {
-				s.noteAlike("there", "more objects are not deleted, because there are files of their names", "%s is there: the object of its name is not deleted", path)
-				continue
-			}
-			if ctx.Err() != nil || !yield(key) {
-				return
-			}
-		}
-	}
-	if s.o.dryRun {
-		for key := range still {
-			s.deleted(key, "would-delete", nil)
-		}
-		return
-	}
-	tree.DeleteAll(ctx, s.store.Client, s.o.bucket, still, func(key string, err error) {
-		s.deleted(key, "deleted", causeOf(ctx, err))
-	})
-	s.short = s.short || ctx.Err() != nil
-}
-
-// isGone says whether there can be no file of a name.
-func isGone(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENAMETOOLONG)
-}
-
-// deleted tells what came of a deletion.
-func (s *syncing) deleted(key string, status upload.Status, err error) {
-	l := deleteLine{V: schema, Type: "file", Op: "delete", Bucket: s.o.bucket, Key: key, Status: status}
-	var p problem
-	s.mu.Lock()
-	switch {
-	case err != nil:
-		p = explain(err, s.facts)
-		l.Status, l.ExitCode, l.Error, l.ErrorCode, l.Hint = upload.Failed, p.exit, p.why, p.code, p.hint
-		if len(s.exits) == 0 {
-			s.first = p.exit
-		}
-		s.exits[p.exit]++
-		s.summary.Failed++
-	case s.o.dryRun:
-		s.summary.WouldDelete++
-	default:
-		s.summary.Deleted++
-	}
-	s.mu.Unlock()
-	if s.o.json || s.records.report != nil {
-		s.line(jsonLine(l))
-	}
-	url := scheme + s.o.bucket + "/" + key
-	switch {
-	case err != nil:
-		s.out.complain("delete %s: %s", url, sentence(p.why, p.hint))
-	case s.o.json || s.o.quiet:
-	case s.o.dryRun:
-		s.out.result(oneLine("would delete " + url))
-	default:
-		s.out.result(oneLine("deleted " + url))
-	}
-}
-
-// A deleteLine is what --json says of an object that has no file.
-type deleteLine struct {
-	V      int           `json:"v"`
-	Type   string        `json:"type"` // file
-	Op     string        `json:"op"`   // delete
-	Bucket string        `json:"bucket"`
-	Key    string        `json:"key"`
-	Status upload.Status `json:"status"` // deleted, would-delete, failed
-
-	ExitCode  int    `json:"exit_code,omitempty"`
-	Error     string `json:"error,omitempty"`
-	ErrorCode string `json:"error_code,omitempty"`
-	Hint      string `json:"hint,omitempty"`
+	c.tally.fail(p)
+	c.summary.Errors++
 }

@@ -130,6 +130,7 @@ func (c *verifying) folder(ctx context.Context, root string, give func(*check)) 
 	walk := tree.Walk(ctx, root, c.o.key, tree.Options{Skipped: c.passedBy})
 	age := aging{begun: []time.Time{time.Now()}}
 	var unread string // a folder that could not be read: what is below it is not known
+	mangled := 0
 	err := sideBySide(walk, tree.List(ctx, c.store.Client, c.o.bucket, c.o.key), func(f *tree.File, o *tree.Object) bool {
 		var at time.Time
 		if o != nil {
@@ -140,6 +141,10 @@ func (c *verifying) folder(ctx context.Context, root string, give func(*check)) 
 			unread = f.Key
 			c.report(&check{source: f.Path, key: f.Key}, nil, f.Err)
 		case f == nil && unread != "" && strings.HasPrefix(o.Key, unread):
+		case o != nil && o.Mangled:
+			mangled++
+		case o == nil && f.Err == nil && !tree.IsPlainText(f.Key): // its object may be one of the mangled
+			give(&check{source: f.Path, key: f.Key})
 		case o == nil:
 			c.report(&check{source: f.Path, key: f.Key}, &verify.Result{Status: verify.Missing, Size: sizeOf(f)}, f.Err)
 		case f == nil:
@@ -149,6 +154,7 @@ func (c *verifying) folder(ctx context.Context, root string, give func(*check)) 
 		}
 		return ctx.Err() == nil
 	})
+	c.noteMangled(mangled)
 	if err == nil || store.StatusCode(err) != http.StatusForbidden || c.o.exact {
 		return err
 	}
@@ -168,15 +174,27 @@ func (c *verifying) beside(ctx context.Context, checks []*check) error {
 	for _, k := range checks {
 		asked[k.key] = true
 	}
+	mangled := 0
 	for o, err := range tree.List(ctx, c.store.Client, c.o.bucket, c.o.key) {
 		if err != nil {
 			return err
 		}
-		if !asked[o.Key] {
+		switch {
+		case o.Mangled:
+			mangled++
+		case !asked[o.Key]:
 			c.extra(o)
 		}
 	}
+	c.noteMangled(mangled)
 	return nil
+}
+
+// noteMangled tells of objects whose keys a listing does not know.
+func (c *verifying) noteMangled(n int) {
+	if n > 0 {
+		c.note(fmt.Sprintf("%s listed with U+FFFD in the place of characters that the store cannot list: whether they have files is not known", wereWas(n, "object")))
+	}
 }
 
 // extra tells of an object that nothing is compared with, but for one that stands

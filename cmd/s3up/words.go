@@ -155,6 +155,13 @@ func clockNote(ahead time.Duration) string {
 		ahead.Abs().Round(time.Minute), where)
 }
 
+func isAre(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
+
 func plural(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing

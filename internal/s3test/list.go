@@ -1,6 +1,7 @@
 package s3test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/xml"
 	"math"
@@ -39,6 +40,11 @@ func literal(s string) text {
 func (c *call) text(s string) text {
 	if c.query.Get("encoding-type") == "url" && !(c.q.ListObjectsPlain && c.op == "ListObjectsV2") {
 		return literal(escape(s, true))
+	}
+	if c.q.ListObjectsMangled && c.op == "ListObjectsV2" {
+		var b bytes.Buffer
+		xml.EscapeText(&b, []byte(s))
+		return text{b.String()}
 	}
 	return literal(s)
 }

@@ -129,6 +129,7 @@ type Quirks struct {
 	ListPartsStuck       bool // pages that never end: SeaweedFS at MaxParts=1
 	ListPartsNoChecksums bool // Ceph, moto, rclone's gofakes3
 	ListObjectsPlain     bool // encoding-type is ignored, and no answer says so: older stores
+	ListObjectsMangled   bool // with ListObjectsPlain: characters that XML cannot hold are U+FFFD: versitygw
 
 	DeleteObjectsRefused int // 501: Google Cloud Storage, gateways
 

@@ -2,6 +2,7 @@ package tree
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -13,6 +14,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -44,10 +46,15 @@ func (s *Sums) has(tag string) bool {
 // seconds of its being hashed is not taken: another write in the same tick of the
 // file system's clock would leave no trace. Nothing depends on a Cache: it may be
 // deleted, and one that cannot be read is as good as an empty one. A nil Cache
-// remembers nothing. Its methods may be called at once.
+// remembers nothing. Its methods may be called at once. Memory does not grow with what
+// is remembered.
 type Cache struct {
-	file string
-	db   *bolt.DB
+	file   string
+	folder string
+
+	use     sync.RWMutex // for writing, while db is opened anew
+	db      *bolt.DB
+	touched atomic.Int64 // entries, since it was opened
 
 	mu      sync.Mutex
 	pending map[string][]byte
@@ -64,6 +71,10 @@ const (
 	cacheTime  = 2 * time.Second // or what came in so long
 	keptETags  = 4               // of each file
 	maxETag    = 255             // bytes
+
+	// letGo is how many entries are touched before the file is opened anew: it is mapped
+	// into memory, of which what was looked at stays part of the process.
+	letGo = 32 << 10
 )
 
 var entries = []byte("entries")
@@ -79,8 +90,8 @@ func OpenCache(dir, folder, share string) (*Cache, error) {
 		return nil, err
 	}
 	name := sha256.Sum256([]byte(folder + "\x00" + share))
-	c := &Cache{file: filepath.Join(dir, hex.EncodeToString(name[:16])+".db"), pending: make(map[string][]byte), flushed: time.Now()}
-	err = c.open(folder)
+	c := &Cache{file: filepath.Join(dir, hex.EncodeToString(name[:16])+".db"), folder: folder, pending: make(map[string][]byte), flushed: time.Now()}
+	err = c.open()
 	var cannot *fs.PathError
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
@@ -89,7 +100,7 @@ func OpenCache(dir, folder, share string) (*Cache, error) {
 		if err := os.Remove(c.file); err != nil {
 			return nil, err
 		}
-		err = c.open(folder)
+		err = c.open()
 	}
 	if err != nil {
 		return nil, err
@@ -97,7 +108,7 @@ func OpenCache(dir, folder, share string) (*Cache, error) {
 	return c, nil
 }
 
-func (c *Cache) open(folder string) error {
+func (c *Cache) open() error {
 	return safely(func() (err error) {
 		c.db, err = bolt.Open(c.file, 0o600, &bolt.Options{Timeout: time.Millisecond})
 		if err != nil {
@@ -108,10 +119,10 @@ func (c *Cache) open(folder string) error {
 				return err
 			}
 			about, err := tx.CreateBucketIfNotExists([]byte("about")) // for whoever wonders what the file is
-			if err != nil || string(about.Get([]byte("folder"))) == folder {
+			if err != nil || string(about.Get([]byte("folder"))) == c.folder {
 				return err
 			}
-			return about.Put([]byte("folder"), []byte(folder))
+			return about.Put([]byte("folder"), []byte(c.folder))
 		})
 	})
 }
@@ -128,6 +139,24 @@ func safely(do func() error) (err error) {
 		}
 	}()
 	return do()
+}
+
+// touch counts entries that are about to be looked at or written.
+func (c *Cache) touch(n int) {
+	if c.touched.Add(int64(n)) < letGo {
+		return
+	}
+	c.use.Lock()
+	defer c.use.Unlock()
+	if c.touched.Load() < letGo || c.isBroken() {
+		return
+	}
+	c.touched.Store(0)
+	if err := cmp.Or(safely(c.db.Close), c.open()); err != nil { // another run may have come in between
+		c.mu.Lock()
+		c.broken = true
+		c.mu.Unlock()
+	}
 }
 
 // fail makes nothing of a cache that is broken.
@@ -153,7 +182,8 @@ func (c *Cache) Get(f *File) *Sums {
 		return nil
 	}
 	if entry == nil {
-		err := safely(func() error {
+		c.touch(1)
+		err := c.using(func() error {
 			return c.db.View(func(tx *bolt.Tx) error {
 				entry = bytes.Clone(tx.Bucket(entries).Get([]byte(f.Rel)))
 				return nil
@@ -218,21 +248,42 @@ func (c *Cache) flush() {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	c.update(func(b *bolt.Bucket) error {
+	c.update(len(names), func(b *bolt.Bucket) error {
 		b.FillPercent = 0.9 // names come in their order, most of the time
+		more := 0
 		for _, name := range names {
+			if b.Get([]byte(name)) == nil {
+				more++
+			}
 			if err := b.Put([]byte(name), pending[name]); err != nil {
 				return err
 			}
 		}
-		return nil
+		return count(b, more)
 	})
 }
 
-func (c *Cache) update(do func(*bolt.Bucket) error) {
-	if err := safely(func() error { return c.db.Update(func(tx *bolt.Tx) error { return do(tx.Bucket(entries)) }) }); err != nil {
+// using does something with the database, if there still is one.
+func (c *Cache) using(do func() error) error {
+	c.use.RLock()
+	defer c.use.RUnlock()
+	if c.isBroken() {
+		return nil
+	}
+	return safely(do)
+}
+
+// update changes so many entries.
+func (c *Cache) update(n int, do func(*bolt.Bucket) error) {
+	c.touch(n)
+	if err := c.using(func() error { return c.db.Update(func(tx *bolt.Tx) error { return do(tx.Bucket(entries)) }) }); err != nil {
 		c.fail()
 	}
+}
+
+// count notes in the bucket how many entries came in, or went out.
+func count(b *bolt.Bucket, more int) error {
+	return b.SetSequence(uint64(max(int(b.Sequence())+more, 0)))
 }
 
 // Close writes what is pending, and closes the cache. After a walk of the whole
@@ -256,13 +307,13 @@ func (c *Cache) Close(folder string, files int) {
 // prune drops the entries of files that are gone, a few thousand at a time.
 func (c *Cache) prune(folder string, files int) {
 	n := 0
-	if err := safely(func() error {
-		return c.db.View(func(tx *bolt.Tx) error { n = tx.Bucket(entries).Stats().KeyN; return nil })
+	if err := c.using(func() error {
+		return c.db.View(func(tx *bolt.Tx) error { n = int(tx.Bucket(entries).Sequence()); return nil })
 	}); err != nil || n <= files+files/8+1000 {
 		return
 	}
 	for next := []byte{}; next != nil; {
-		c.update(func(b *bolt.Bucket) error {
+		c.update(cacheBatch, func(b *bolt.Bucket) error {
 			var gone [][]byte
 			cursor := b.Cursor()
 			k, _ := cursor.Seek(next)
@@ -278,7 +329,7 @@ func (c *Cache) prune(folder string, files int) {
 					return err
 				}
 			}
-			return nil
+			return count(b, -len(gone))
 		})
 		if c.isBroken() {
 			return

@@ -55,6 +55,7 @@ type Comparer struct {
 	// What there was, once all was decided.
 	WalkedFiles   int // of all shares
 	ListedObjects int // of this share, that may be deleted or replaced
+	Mangled       int // objects whose keys nobody knows: they are neither compared nor deleted
 }
 
 // comparers is how many files are compared at once. Most of them wait for a core to
@@ -121,8 +122,10 @@ func (c *Comparer) merge(ctx context.Context, pairs, decided chan<- *Decision) e
 	var o *Object
 	var err error
 	advance := func() bool {
-		o, err, _ = next()
-		for ; o != nil && err == nil && !c.Shard.Has(o.Key); o, err, _ = next() {
+		for o, err, _ = next(); o != nil && err == nil && (o.Mangled || !c.Shard.Has(o.Key)); o, err, _ = next() {
+			if o.Mangled {
+				c.Mangled++
+			}
 		}
 		if o != nil && err == nil {
 			c.ListedObjects++

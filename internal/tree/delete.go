@@ -4,17 +4,18 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"iter"
 	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
 	"golang.org/x/sync/errgroup"
 
 	"s3up/internal/upload"
@@ -109,7 +110,7 @@ func (d *deleter) tell(key string, err error) {
 func (d *deleter) delete(ctx context.Context, keys []string) {
 	var together, alone []string
 	for _, key := range keys {
-		if d.oneByOne.Load() || !isPlainText(key) {
+		if d.oneByOne.Load() || !IsPlainText(key) {
 			alone = append(alone, key)
 		} else {
 			together = append(together, key)
@@ -134,9 +135,9 @@ func (d *deleter) delete(ctx context.Context, keys []string) {
 	group.Wait()
 }
 
-// isPlainText says whether a key comes through XML as it is, with whoever reads it.
-func isPlainText(key string) bool {
-	return strings.TrimSpace(key) == key && !strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 || r >= 0xFFFE && r <= 0xFFFF })
+// IsPlainText says whether a key comes through XML as it is, with whoever reads it.
+func IsPlainText(key string) bool {
+	return strings.TrimSpace(key) == key && utf8.ValidString(key) && !strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 || r >= 0xFFFE && r <= 0xFFFF })
 }
 
 // deleteTogether deletes objects in one request. It returns false, and did nothing,
@@ -181,19 +182,12 @@ func (d *deleter) deleteTogether(ctx context.Context, keys []string) bool {
 	return true
 }
 
-// refused is the error for one of many keys.
+// refused is the error for one of many keys, as if it had been asked for alone.
 func refused(code, message string) error {
 	if code == "NoSuchKey" {
 		return nil
 	}
-	kind := upload.Other
-	switch code {
-	case "AccessDenied":
-		kind = upload.Access
-	case "InternalError", "SlowDown", "ServiceUnavailable":
-		kind = upload.Temporary
-	}
-	return &upload.Error{Kind: kind, Msg: fmt.Sprintf("the store answered %.100s to its deletion: %.300s", code, message)}
+	return &smithy.OperationError{ServiceID: s3.ServiceID, OperationName: "DeleteObjects", Err: &smithy.GenericAPIError{Code: code, Message: message}}
 }
 
 // statusOf returns the HTTP status of an answer, 0 if there was none.

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -28,6 +29,11 @@ type Object struct {
 	ETag     string // without quotes
 	Class    string // "" where the store does not tell
 	Modified time.Time
+
+	// Mangled says that nobody knows the key: it holds what XML cannot, and the store
+	// has put U+FFFD in its place (versitygw, for names with control characters). Key is
+	// most likely that of another object, or of none, and not in order.
+	Mangled bool
 }
 
 // maxEmpty is how many pages in a row may have nothing on them and yet go on: a
@@ -38,7 +44,7 @@ const maxEmpty = 100
 // keys, byte by byte. It holds two pages of them: the next is fetched while one is
 // looked at. The error, if there is one, comes last. A listing that cannot be right
 // is an error: what is missing from it would be sent again, and what is wrong in it
-// might be deleted.
+// might be deleted. Nothing is handed out of a page on which something is wrong.
 func List(ctx context.Context, client Lister, bucket, prefix string) iter.Seq2[*Object, error] {
 	return func(yield func(*Object, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -61,15 +67,18 @@ func List(ctx context.Context, client Lister, bucket, prefix string) iter.Seq2[*
 			if err == nil && more != nil {
 				next = l.fetch(ctx, more)
 			}
-			for i := range p.out.Contents {
-				o, err := l.object(p.out, &p.out.Contents[i])
-				if !yield(o, err) || err != nil {
-					return
-				}
+			var objects []*Object
+			if err == nil {
+				objects, err = l.objects(p.out)
 			}
 			if err != nil {
 				yield(nil, err)
 				return
+			}
+			for _, o := range objects {
+				if !yield(o, nil) {
+					return
+				}
 			}
 		}
 	}
@@ -119,9 +128,23 @@ func (l *listing) next(out *s3.ListObjectsV2Output) (*string, error) {
 	return &token, nil
 }
 
+// objects reads the rows of a page.
+func (l *listing) objects(out *s3.ListObjectsV2Output) ([]*Object, error) {
+	objects := make([]*Object, len(out.Contents))
+	for i := range out.Contents {
+		var err error
+		if objects[i], err = l.object(out, &out.Contents[i]); err != nil {
+			return nil, err
+		}
+	}
+	return objects, nil
+}
+
 // object reads a row.
 func (l *listing) object(out *s3.ListObjectsV2Output, row *types.Object) (*Object, error) {
 	key := aws.ToString(row.Key)
+	// One that is encoded is all ASCII: a U+FFFD of its own is spelled out there.
+	mangled := strings.ContainsRune(strings.TrimPrefix(key, l.prefix), utf8.RuneError)
 	if out.EncodingType == types.EncodingTypeUrl { // the SDK does not decode what it asked for (S3-FACTS §10)
 		plain, err := url.QueryUnescape(key)
 		if err != nil {
@@ -132,13 +155,15 @@ func (l *listing) object(out *s3.ListObjectsV2Output, row *types.Object) (*Objec
 	switch {
 	case key == "", !strings.HasPrefix(key, l.prefix):
 		return nil, l.wrong("it has the key %.100q, which does not begin so", key)
-	case key <= l.last && l.last != "":
+	case key <= l.last && l.last != "" && !mangled:
 		return nil, l.wrong("the key %.100q comes after %.100q, which is not the order that S3 lists in", key, l.last)
 	case aws.ToInt64(row.Size) < 0:
 		return nil, l.wrong("the object %.100q has less than no bytes", key)
 	}
-	l.last = key
-	return &Object{Key: key, Size: aws.ToInt64(row.Size), ETag: etag.Trim(aws.ToString(row.ETag)), Class: string(row.StorageClass), Modified: aws.ToTime(row.LastModified)}, nil
+	if !mangled {
+		l.last = key
+	}
+	return &Object{Key: key, Mangled: mangled, Size: aws.ToInt64(row.Size), ETag: etag.Trim(aws.ToString(row.ETag)), Class: string(row.StorageClass), Modified: aws.ToTime(row.LastModified)}, nil
 }
 
 func (l *listing) wrong(format string, args ...any) error {

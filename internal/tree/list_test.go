@@ -77,6 +77,55 @@ func TestList(t *testing.T) {
 	}
 }
 
+// TestMangledKeys has a store that puts U+FFFD in the place of what XML cannot hold:
+// such keys are known to be wrong, in no order, and neither compared nor deleted.
+func TestMangledKeys(t *testing.T) {
+	for name, c := range map[string]struct {
+		q    s3test.Quirks
+		want map[string]bool
+	}{
+		"encoded": {want: map[string]bool{"p/a\x01b": false, "p/ac": false, "p/z\uFFFDz": false, "p/\U0001F600": false, "p/\xFF": false}},
+		"mangled": {s3test.Quirks{ListObjectsPlain: true, ListObjectsMangled: true}, map[string]bool{"p/a\uFFFDb": true, "p/ac": false, "p/z\uFFFDz": true, "p/\U0001F600": false, "p/\uFFFD": true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			st := newStand(t, s3test.Options{Quirks: c.q})
+			for _, key := range []string{"p/a\x01b", "p/ac", "p/z\uFFFDz", "p/\U0001F600", "p/\xFF"} {
+				st.put(t, key, "x")
+			}
+			st.write(t, "ac", "x")
+			got := make(map[string]bool)
+			for o, err := range tree.List(t.Context(), st.client, "b", "p/") {
+				if err != nil {
+					t.Fatal(err)
+				}
+				got[o.Key] = o.Mangled
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Error(diff)
+			}
+			comparer := st.comparer(t)
+			decisions, err := decide(t, comparer)
+			mangled := 0
+			for key, is := range c.want {
+				want := "delete"
+				if is {
+					want = ""
+					mangled++
+				}
+				if key == "p/ac" {
+					want = "keep md5"
+				}
+				if decisions[key] != want {
+					t.Errorf("%q: %q, want %q", key, decisions[key], want)
+				}
+			}
+			if err != nil || comparer.Mangled != mangled {
+				t.Errorf("%d are mangled, want %d; %v", comparer.Mangled, mangled, err)
+			}
+		})
+	}
+}
+
 // answers are pages that a store gives whatever it is asked for, the last of them
 // for ever.
 type answers struct {
@@ -127,8 +176,18 @@ func TestWrongListings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			client := &answers{pages: c.pages}
 			var last error
-			for _, err := range tree.List(t.Context(), client, "b", "p/") {
-				last = err
+			rows := 0
+			for o, err := range tree.List(t.Context(), client, "b", "p/") {
+				if last = err; o != nil {
+					rows++
+				}
+			}
+			right := 0 // on the pages before the one that is wrong
+			for _, page := range c.pages[:len(c.pages)-1] {
+				right += len(page.Contents)
+			}
+			if rows != right {
+				t.Errorf("%d rows are handed out, want %d: none of a page that is wrong", rows, right)
 			}
 			if last == nil || !strings.Contains(last.Error(), c.why) {
 				t.Errorf("got %v, want %q", last, c.why)

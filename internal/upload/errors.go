@@ -132,6 +132,7 @@ var kindOfCode = map[string]Kind{
 	"KeyTooLongError":                    Usage,
 	"MetadataTooLarge":                   Usage,
 	"EntityTooLarge":                     Usage,
+	"AccessDenied":                       Access, // also of one of many keys, which has no status
 	"InvalidAccessKeyId":                 Access,
 	"InvalidToken":                       Access,
 	"ExpiredToken":                       Access,
@@ -143,6 +144,7 @@ var kindOfCode = map[string]Kind{
 	"OperationAborted":                   Temporary,
 	"BadDigest":                          Integrity,
 	"InternalError":                      Temporary,
+	"ServiceUnavailable":                 Temporary,
 }
 
 // isNetwork says whether no whole answer came: the connection failed, stalled

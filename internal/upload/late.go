@@ -99,7 +99,7 @@ func (t *transfer) sendLate(ctx context.Context, up *upload) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			if t.isEncrypted() || !t.u.knowsMD5(t.job.Bucket) || up.proof != 0 {
+			if t.hidesMD5() || !t.u.knowsMD5(t.job.Bucket) || up.proof != 0 {
 				continue
 			}
 			for slot := t.u.slots.spare(weightPart); slot != nil; slot = t.u.slots.spare(weightPart) {
