@@ -16,10 +16,10 @@ import (
 // askLimit bounds how long a second answer is waited for.
 const askLimit = 15 * time.Second
 
-// askAgain asks with GET why HEAD was refused. Answers to HEAD have no body: 400 is a bad name of a bucket as well as credentials
-// that have expired, 403 a wrong secret key, 404 a bucket that is not there. GET says
-// which it is, and is refused for the same reason; of an object that is there after
-// all, it asks for one byte.
+// askAgain asks with GET why HEAD was refused. Answers to HEAD have no body: 400 is a
+// bad name of a bucket as well as credentials that have expired, 403 a wrong secret
+// key, 404 a bucket that is not there. GET says which it is, and is refused for the
+// same reason; of an object that is there after all, it asks for one byte.
 func (l *link) askAgain(ctx context.Context, bucket, key string, k verify.CustomerKey) error {
 	ctx, cancel := context.WithTimeout(ctx, askLimit) // what is known already is worth no long retries
 	defer cancel()
