@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -12,11 +13,16 @@ import (
 	"s3up/internal/verify"
 )
 
-// Answers to HEAD have no body: 400 is a bad name of a bucket as well as credentials
-// that have expired, 403 a wrong secret key, 404 a bucket that is not there. GET says
-// which it is, and is refused for the same reason; of an object that is there after
-// all, it asks for one byte.
+// askLimit bounds how long a second answer is waited for.
+const askLimit = 15 * time.Second
+
+// askAgain asks with GET why HEAD was refused. Answers to HEAD have no body: 400 is a
+// bad name of a bucket as well as credentials that have expired, 403 a wrong secret
+// key, 404 a bucket that is not there. GET says which it is, and is refused for the
+// same reason; of an object that is there after all, it asks for one byte.
 func (l *link) askAgain(ctx context.Context, bucket, key string, k verify.CustomerKey) error {
+	ctx, cancel := context.WithTimeout(ctx, askLimit) // what is known already is worth no long retries
+	defer cancel()
 	out, err := l.store.Client.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key, Range: aws.String("bytes=0-0"),
 		SSECustomerAlgorithm: k.Algorithm, SSECustomerKey: k.Key, SSECustomerKeyMD5: k.MD5})
 	if err == nil {

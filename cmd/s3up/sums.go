@@ -91,7 +91,8 @@ func parseSum(line string) (sum, bool) {
 // bsdName is S3's name for an algorithm; OpenSSL has SHA2-256 for SHA256.
 func bsdName(name string) string { return strings.Replace(name, "SHA2-", "SHA", 1) }
 
-// md5sumLine is a digest and a name as md5sum prints them.
+// md5sumLine is a digest and a name as md5sum prints them, and md5sum -c wants them: odd
+// names are escaped, and the line is marked for that.
 func md5sumLine(digest, name string) string {
 	if strings.ContainsAny(name, "\\\n\r") {
 		return `\` + digest + "  " + strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`).Replace(name)
