@@ -42,13 +42,16 @@ func (t *transfer) headWith(ctx context.Context, key string, customerKey []byte)
 	if t.looksAtSums() {
 		in.ChecksumMode = types.ChecksumModeEnabled
 	}
+	without := false
 	for try := 1; ; try++ {
 		out, err := t.u.client.HeadObject(ctx, in, t.with)
-		if in.ChecksumMode != "" && status(err) == http.StatusForbidden {
-			// Under KMS, only those who may decrypt see checksums.
-			t.hidden, in.ChecksumMode = true, ""
+		if s := status(err); in.ChecksumMode != "" && (s == http.StatusForbidden || s == http.StatusBadRequest || s == http.StatusNotImplemented) {
+			// Under KMS, only those who may decrypt see checksums, and there are stores that
+			// take no such header.
+			without, in.ChecksumMode = true, ""
 			continue
 		}
+		t.hidden = t.hidden || without && err == nil
 		if err != nil || aws.ToString(out.ETag) != "" {
 			return out, err
 		}

@@ -14,6 +14,9 @@
 // under SSE-KMS or SSE-C has the same shape and is no MD5 (S3-FACTS §1): it is no
 // evidence.
 //
+// Uploads compare by the same evidence to find out what need not be sent. For them,
+// Options.OnlySame asks no more about what differs.
+//
 // What is equal proves that the bytes are the same, as far as the digest goes
 // (Strength). What differs proves the contrary only where it is certain what it was
 // made of: an ETag of parts that no usual size gives may have been made with
