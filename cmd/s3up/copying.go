@@ -351,7 +351,7 @@ func (c *copying) report(t *task, r *upload.Result) {
 	told := c.ends(r, p)
 
 	if hasSum(r) && c.records.sums != nil {
-		c.records.sums.line(sumLine(r.MD5, c.o.sumName(r.Job.Key)))
+		c.records.sums.line(md5sumLine(r.MD5, c.o.sumName(r.Job.Key)))
 	}
 	if c.o.json || c.records.report != nil {
 		c.line(jsonLine(newFileLine(t, r, p)))

@@ -87,7 +87,7 @@ func TestSumLine(t *testing.T) {
 		"a\nb":    `\` + md5 + `  a\nb`,
 		"a\rb\\c": `\` + md5 + `  a\rb\\c`,
 	} {
-		if got := sumLine(md5, name); got != want {
+		if got := md5sumLine(md5, name); got != want {
 			t.Errorf("%q: got %q, want %q", name, got, want)
 		}
 	}

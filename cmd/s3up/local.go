@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 
+	"s3up/internal/tree"
 	"s3up/internal/upload"
 	"s3up/internal/verify"
 )
@@ -20,7 +21,7 @@ type localFile struct {
 // is one of size 0 that has bytes all the same, as those in /proc do.
 func openLocal(ctx context.Context, path string, stdin *os.File) (*localFile, error) {
 	if path == stdinName {
-		return &localFile{nil, verify.Local{Name: "stdin", Size: -1, Stream: &interruptible{ctx: ctx, r: stdin}}}, nil
+		return &localFile{nil, verify.Local{Name: "stdin", Size: -1, Stream: tree.Interruptible(ctx, stdin)}}, nil
 	}
 	f, err := openFile(ctx, path)
 	if err != nil {
@@ -34,7 +35,7 @@ func openLocal(ctx context.Context, path string, stdin *os.File) (*localFile, er
 		f.Close()
 		return nil, err
 	}
-	stream := &localFile{f, verify.Local{Name: path, Size: -1, Stream: &interruptible{ctx: ctx, r: f}}}
+	stream := &localFile{f, verify.Local{Name: path, Size: -1, Stream: tree.Interruptible(ctx, f)}}
 	if !info.Mode().IsRegular() {
 		return stream, nil
 	}
@@ -82,36 +83,6 @@ func openFile(ctx context.Context, path string) (*os.File, error) {
 		return o.f, o.err
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
-	}
-}
-
-// An interruptible is a stream whose reads end with the context. The one that is
-// under way then ends when it ends, and with the program.
-type interruptible struct {
-	ctx context.Context
-	r   io.Reader
-	buf []byte
-}
-
-func (i *interruptible) Read(p []byte) (int, error) {
-	if i.buf == nil {
-		i.buf = make([]byte, 256<<10)
-	}
-	type result struct {
-		n   int
-		err error
-	}
-	done := make(chan result, 1)
-	b := i.buf[:min(len(p), len(i.buf))]
-	go func() {
-		n, err := i.r.Read(b)
-		done <- result{n, err}
-	}()
-	select {
-	case r := <-done:
-		return copy(p, b[:r.n]), r.err
-	case <-i.ctx.Done():
-		return 0, context.Cause(i.ctx)
 	}
 }
 

@@ -192,15 +192,5 @@ func (r *records) end() (problems []string) {
 	return problems
 }
 
-// sumLine is the line of a file for md5sum -c, which wants odd names escaped, and
-// the line marked for that.
-func sumLine(md5, name string) string {
-	escaped := strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`).Replace(name)
-	if escaped != name {
-		return `\` + md5 + "  " + escaped
-	}
-	return md5 + "  " + name
-}
-
 // hasSum says whether an object is in place, with an MD5 that is known.
 func hasSum(r *upload.Result) bool { return r.Err == nil && isStored(r) && r.MD5 != "" }

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -43,6 +44,9 @@ func readSums(r io.Reader) ([]sum, error) {
 			return nil, fmt.Errorf("there are more than %d lines", maxSums)
 		}
 		all = append(all, s)
+	}
+	if errors.Is(lines.Err(), bufio.ErrTooLong) {
+		return nil, fmt.Errorf("line %d is longer than 64 KiB: it is no line of md5sum or sha256sum", n+1)
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("line %d: %w", n+1, err)
