@@ -44,6 +44,8 @@ var answers = map[string]struct {
 	"KeyTooLongError":               {exitUsage, "the key is too long", ""},
 	"MetadataTooLarge":              {exitUsage, "this is more metadata than an object can have", "give fewer or shorter --metadata"},
 	"EntityTooLarge":                {exitUsage, "this is more than the store takes in one piece", "lower --multipart-threshold"},
+	"ObjectParentIsFile":            {exitConflict, "there is an object whose key this one would be a folder below, and the store keeps keys as files{saying}", "it cannot have both: delete that object first, or use another key"},
+	"ExistingObjectIsDirectory":     {exitConflict, "there are objects below this key, and the store keeps keys as files{saying}", "it cannot have both: delete those objects first, or use another key"},
 	"QuotaExceeded":                 {exitFailed, "the quota of the bucket {bucket} is used up", "make room, and run it again"},
 	"XMinioStorageFull":             {exitFailed, "the store is full", "make room, and run it again"},
 }
@@ -109,6 +111,15 @@ func aboutAnswer(err error, f facts) (problem, bool) {
 	if c := store.Code(err); !ok && makesObject(err) && (c == "InvalidRequest" || c == "InvalidArgument") {
 		if odd := f.oftenRefused(); odd != "" {
 			a.exit, a.why, a.hint, ok = exitUsage, "the store does not take {operation} with "+odd+"{saying}", "leave that out", true
+		}
+	}
+	if c := store.Code(err); !ok && c == "InvalidRequest" && makesObject(err) {
+		// rclone serve s3 has no code for these: its words alone tell.
+		switch said := saying(err); {
+		case strings.HasSuffix(said, "is the name of an object)"):
+			a, ok = answers["ObjectParentIsFile"]
+		case strings.HasSuffix(said, "is the name of a directory)"):
+			a, ok = answers["ExistingObjectIsDirectory"]
 		}
 	}
 	if !ok {

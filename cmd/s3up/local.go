@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 
+	"s3up/internal/tree"
 	"s3up/internal/upload"
 	"s3up/internal/verify"
 )
@@ -48,39 +49,9 @@ func openLocal(ctx context.Context, path string, stdin *os.File) (*localFile, er
 func newLocalFile(ctx context.Context, src *upload.Source) *localFile {
 	f := &localFile{src, src.Local()}
 	if s := f.local.Stream; s != nil {
-		f.local.Stream = &interruptible{ctx: ctx, r: s}
+		f.local.Stream = tree.Interruptible(ctx, s)
 	}
 	return f
-}
-
-// An interruptible is a stream whose reads end with the context. The one that is
-// under way then ends when it ends, and with the program.
-type interruptible struct {
-	ctx context.Context
-	r   io.Reader
-	buf []byte
-}
-
-func (i *interruptible) Read(p []byte) (int, error) {
-	if i.buf == nil {
-		i.buf = make([]byte, 256<<10)
-	}
-	type result struct {
-		n   int
-		err error
-	}
-	done := make(chan result, 1)
-	b := i.buf[:min(len(p), len(i.buf))]
-	go func() {
-		n, err := i.r.Read(b)
-		done <- result{n, err}
-	}()
-	select {
-	case r := <-done:
-		return copy(p, b[:r.n]), r.err
-	case <-i.ctx.Done():
-		return 0, context.Cause(i.ctx)
-	}
 }
 
 // A readingOf is one file's part in what is shown, and in what is read at once.

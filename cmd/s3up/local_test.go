@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"s3up/internal/tree"
 	"s3up/internal/verify"
 )
 
@@ -72,7 +73,7 @@ func TestInterruptible(t *testing.T) {
 	r, w := io.Pipe()
 	defer w.Close()
 	ctx, cancel := context.WithCancelCause(t.Context())
-	s := &interruptible{ctx: ctx, r: r}
+	s := tree.Interruptible(ctx, r)
 	go w.Write([]byte("ab"))
 	var b [10]byte
 	if n, err := io.ReadFull(s, b[:2]); n != 2 || err != nil || string(b[:2]) != "ab" {

@@ -18,6 +18,10 @@ import (
 func TestPermissionsOfWhatIsThere(t *testing.T) {
 	shown := policies(t)
 	parts := func(o *s3test.Object) { o.Parts = []int64{5, 5} }
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "new"), []byte("new"), 0o666); err != nil {
+		t.Fatal(err)
+	}
 	for feature, test := range map[string]struct {
 		with   []string // other features that it is one of
 		there  func(*s3test.Server)
@@ -36,6 +40,10 @@ func TestPermissionsOfWhatIsThere(t *testing.T) {
 			s.SetObjectLock("b", "", 0)
 			s.Put("b", "p/k", []byte("0123456789"), parts)
 		}, argv: []string{"normalize", "--yes", "--allow-versions", "s3://b/p/"}, stdout: "normalized s3://b/p/k"},
+		"sync": {with: []string{"Write"}, there: func(*s3test.Server) {},
+			argv: []string{"sync", "--no-hash-cache", dir, "s3://b/p/"}, stdout: "to s3://b/p/new"},
+		"sync --delete": {with: []string{"Write", "sync"}, there: func(s *s3test.Server) { s.Put("b", "p/gone", []byte("x")) },
+			argv: []string{"sync", "--no-hash-cache", "--delete", dir, "s3://b/p/"}, stdout: "deleted s3://b/p/gone"},
 		"uploads": {there: func(s *s3test.Server) { s.Begin("b", "k", time.Now().Add(-2*time.Hour), 5) },
 			argv: []string{"uploads", "--abort", "--yes", "s3://b"}, stdout: "aborted s3://b/k"},
 	} {

@@ -27,6 +27,8 @@ var ErrSpecial = errors.New("is no regular file")
 // maxName is more than any path has.
 const maxName = 64 << 10
 
+var errLongName = errors.New("it has a name of more than 64 KiB: it may be no list of names, or their ends may be others")
+
 // A Names is a list of files: names that end in a newline or, if Zero is set, in a
 // zero byte. They are relative to Base or absolute and below it, and keys are Prefix
 // and the path below Base. The name of a folder is an error unless Recurse is set.
@@ -59,7 +61,7 @@ func (n Names) Files(ctx context.Context) iter.Seq[File] {
 			seen[sum] = struct{}{}
 			return yield(f)
 		}
-		names := bufio.NewScanner(&patient{ctx, n.List})
+		names := bufio.NewScanner(Interruptible(ctx, n.List))
 		names.Buffer(nil, maxName)
 		names.Split(n.split)
 		for ctx.Err() == nil && names.Scan() {
@@ -67,7 +69,11 @@ func (n Names) Files(ctx context.Context) iter.Seq[File] {
 				return
 			}
 		}
-		if err := names.Err(); err != nil && ctx.Err() == nil {
+		err = names.Err()
+		if errors.Is(err, bufio.ErrTooLong) {
+			err = errLongName
+		}
+		if err != nil && ctx.Err() == nil {
 			yield(File{Err: fmt.Errorf("read the list: %w", err)})
 		}
 	}
@@ -143,28 +149,36 @@ func (n Names) folder(ctx context.Context, dir File, yield func(File) bool) bool
 	return true
 }
 
-// A patient reader waits for the next bytes until its context ends. A read that is
-// under way then goes on: nothing ends one of a pipe that nobody writes to.
-type patient struct {
-	ctx context.Context
-	r   io.Reader
+// Interruptible returns a stream whose reads end with the context, with its cause. The
+// one that is under way then goes on: nothing ends one of a pipe that nobody writes to.
+func Interruptible(ctx context.Context, r io.Reader) io.Reader {
+	return &interruptible{ctx: ctx, r: r}
 }
 
-func (p *patient) Read(b []byte) (int, error) {
-	own := make([]byte, len(b)) // b is the caller's again when this returns
+type interruptible struct {
+	ctx context.Context
+	r   io.Reader
+	buf []byte // what is read is the caller's only if the read has ended
+}
+
+func (i *interruptible) Read(p []byte) (int, error) {
+	if i.buf == nil {
+		i.buf = make([]byte, 256<<10)
+	}
 	type result struct {
 		n   int
 		err error
 	}
 	done := make(chan result, 1)
+	b := i.buf[:min(len(p), len(i.buf))]
 	go func() {
-		n, err := p.r.Read(own)
+		n, err := i.r.Read(b)
 		done <- result{n, err}
 	}()
 	select {
 	case r := <-done:
-		return copy(b, own[:r.n]), r.err
-	case <-p.ctx.Done():
-		return 0, p.ctx.Err()
+		return copy(p, b[:r.n]), r.err
+	case <-i.ctx.Done():
+		return 0, context.Cause(i.ctx)
 	}
 }

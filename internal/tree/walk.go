@@ -181,13 +181,19 @@ func (w *walk) read(path string) ([]entry, error) {
 			entries = append(entries, w.resolve(path, d))
 		}
 		if err != nil || len(found) == 0 {
-			slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
 			if err == io.EOF {
 				err = nil
 			}
-			return entries, err
+			return inOrder(entries), err
 		}
 	}
+}
+
+// inOrder returns entries in the order of keys, each name once: of a folder that changes,
+// NFS may list one twice (readdir(3) does not say that it may not).
+func inOrder(entries []entry) []entry {
+	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
+	return slices.CompactFunc(entries, func(a, b entry) bool { return a.name == b.name })
 }
 
 // resolve finds out what a name stands for.
