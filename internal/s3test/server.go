@@ -393,7 +393,7 @@ func (c *call) run(routeErr error) (*answer, error) {
 	}
 	op := operations[c.op]
 	deleteVersion := op.action == "s3:DeleteObject" && c.query.Get("versionId") != "" // needs a right of its own, and only that
-	inSession := c.isDirectory() && c.op != "CreateSession" // which has all rights
+	inSession := c.isDirectory() && c.op != "CreateSession"                           // which has all rights
 	if c.q.denies(op.action) && !deleteVersion && !inSession || c.isStranger() {
 		return nil, fail("AccessDenied")
 	}
