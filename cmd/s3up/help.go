@@ -93,7 +93,7 @@ Exit codes:
     2  usage or configuration; nothing was stored
     3  some files are stored, some are not, and not all of these for a temporary reason
     4  the object is not the bytes that were read; verify: something differs or is missing
-    5  temporary, all that failed (network, 5xx, throttling): run it again, it goes on
+    5  all that failed is temporary (network, 5xx, throttling): run it again, it goes on
     6  a condition did not hold, or somebody else wrote the key meanwhile; too much to delete
     7  credentials or permission
     8  not found: the source, the bucket, any file; or a stream that is empty or too short

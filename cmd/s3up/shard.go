@@ -23,15 +23,16 @@ func shardFlags() []cli.Flag {
 // for runs of many files: in a task that also uploads a file of its own, that one goes
 // up whatever its key is.
 func (v *values) shard(lookup func(string) string) tree.Shard {
-	if v.origins["shard"] != "" && v.isOneFile() {
-		return tree.Shard{}
-	}
+	passedBy := v.origins["shard"] != "" && v.isOneFile()
 	text := v.text("shard", "I/N or auto")
 	of := v.number("shards", 0, 1<<31-1)
 	if v.err != nil {
 		return tree.Shard{}
 	}
 	if text == "auto" {
+		if passedBy {
+			return tree.Shard{}
+		}
 		s, err := arrayIndex(lookup, uint64(of))
 		if err != nil {
 			v.err = err
@@ -52,6 +53,8 @@ func (v *values) shard(lookup func(string) string) tree.Shard {
 			v.refuse("shard", "must be I/N, such as 0/8, or auto")
 		case i >= n:
 			v.refuse("shard", "shares are counted from 0: they are 0/"+count+" to "+strconv.FormatUint(n-1, 10)+"/"+count)
+		case passedBy:
+			return tree.Shard{}
 		}
 		return tree.Shard{Index: i, Of: n}
 	}

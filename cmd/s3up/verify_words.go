@@ -20,7 +20,7 @@ func verifyWords(k *check, r *verify.Result, url string) string {
 	pair := fmt.Sprintf("%s %s and %s", r.Status, k.name(), url)
 	switch r.Status {
 	case extra:
-		return fmt.Sprintf("extra %s  %s: there is no file for it here", url, byteSize(r.Object.Size))
+		return fmt.Sprintf("extra %s  %s: there is no file or sum for it here", url, byteSize(r.Object.Size))
 	case verify.Missing:
 		return fmt.Sprintf("missing %s: there is no such object, for %s", url, k.name())
 	case verify.Match:

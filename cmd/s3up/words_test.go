@@ -178,7 +178,7 @@ func TestETagWords(t *testing.T) {
 		{upload.Off, upload.ETagMultipart, "MD5 M, ETag E: left as it is by --normalize off"},
 		{upload.Refused, upload.ETagMultipart, "MD5 M, ETag E: the copy that would change it was refused"},
 	} {
-		r := &upload.Result{MD5: "M", ETag: "E", ETagKind: tt.kind, Normalized: tt.normalized}
+		r := &upload.Result{Job: &upload.Job{Bucket: "b"}, MD5: "M", ETag: "E", ETagKind: tt.kind, Normalized: tt.normalized}
 		if got := etagWords(r); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.normalized, got, tt.want)
 		}
