@@ -59,6 +59,14 @@ var quirkTests = map[string]struct {
 		out := must(w.c.ListObjectsV2(w.t.Context(), &s3.ListObjectsV2Input{Bucket: bucket, EncodingType: "url"}))(w.t)
 		return *out.Contents[0].Key + " " + string(out.EncodingType)
 	}, "a%20b%2Bc url", "a b+c "},
+	"list-objects-mangled": {"", func(w *world) string {
+		must(w.put("a\x01b", "x"))(w.t)
+		out, err := w.c.ListObjectsV2(w.t.Context(), &s3.ListObjectsV2Input{Bucket: bucket})
+		if err != nil {
+			return "no XML"
+		}
+		return *out.Contents[0].Key
+	}, "no XML", "a\uFFFDb"},
 	"delete-objects-refused": {"501", func(w *world) string {
 		_, err := w.c.DeleteObjects(w.t.Context(), &s3.DeleteObjectsInput{Bucket: bucket,
 			Delete: &types.Delete{Objects: []types.ObjectIdentifier{{Key: aws.String("k")}}}})

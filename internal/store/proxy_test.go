@@ -17,7 +17,7 @@ func throughProxy(t *testing.T, proxy string) (*Store, *log) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, log := open(t, "https://store.example", func(c *Config) { c.FirstAnswer = 100 * time.Millisecond })
+	s, log := open(t, "https://store.example", func(c *Config) { c.FirstAnswer = 500 * time.Millisecond })
 	s.Client.Options().HTTPClient.(*transport).next.Proxy = http.ProxyURL(u)
 	return s, log
 }

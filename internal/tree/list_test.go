@@ -113,7 +113,7 @@ func TestMangledKeys(t *testing.T) {
 					mangled++
 				}
 				if key == "p/ac" {
-					want = "keep md5"
+					want = "keep etag"
 				}
 				if decisions[key] != want {
 					t.Errorf("%q: %q, want %q", key, decisions[key], want)
