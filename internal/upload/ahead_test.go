@@ -1,11 +1,14 @@
 package upload_test
 
 import (
+	"context"
 	"io"
 	"sync"
 	"testing"
+	"time"
 
 	"s3up/internal/s3test"
+	"s3up/internal/store"
 	"s3up/internal/upload"
 )
 
@@ -34,4 +37,16 @@ func TestHashAhead(t *testing.T) {
 		t.Fatal(err)
 	}
 	st.check(t, st.upload(t, src, "k.bin", hurried(t)), "k.bin", data)
+}
+
+// patient waits longer for an answer than any test takes.
+func patient(c *store.Config) { c.StallTimeout = time.Hour }
+
+// hurried ends a run that hangs.
+func hurried(t *testing.T) func(*run) {
+	return func(r *run) {
+		var cancel context.CancelFunc
+		r.ctx, cancel = context.WithTimeout(r.ctx, 20*time.Second)
+		t.Cleanup(cancel)
+	}
 }

@@ -92,8 +92,8 @@ type part struct {
 	number int
 	size   int64
 	md5    etag.MD5
-	crc    string       // in base64; "" where nobody wants it
-	high   atomic.Int64 // the farthest that any attempt to send it got
+	crc    string // in base64; "" where nobody wants it
+	high   int64  // the farthest that any attempt to send it got
 	// open returns the bytes from their beginning, for one reader.
 	open func() io.ReadSeeker
 	// held are the bytes, where a file is read once, until the part is stored.
@@ -149,8 +149,6 @@ func (t *transfer) sendFile(ctx context.Context, up *upload) error {
 		}
 		return nil
 	})
-	var late sync.WaitGroup
-	defer late.Wait()
 	g.Go(func() error {
 		for p := range parts {
 			slot, err := t.u.slots.acquire(gctx, weightPart)
@@ -160,7 +158,6 @@ func (t *transfer) sendFile(ctx context.Context, up *upload) error {
 			}
 			g.Go(func() error { return t.sendPart(gctx, up, p, slot) })
 		}
-		late.Go(func() { t.sendLate(gctx, up) })
 		return nil
 	})
 	if err := g.Wait(); err != nil {
@@ -226,11 +223,7 @@ func (t *transfer) resume(up *upload, p *part) bool {
 
 // sendPart sends a part until the store has it, and gives the slot back.
 func (t *transfer) sendPart(ctx context.Context, up *upload, p *part, slot *slot) error {
-	f := up.pace.begin(ctx, p)
-	err := up.pace.land(f, t.uploadPart(f.ctx, up, p))
-	if err == nil {
-		t.reached(p, p.size)
-	}
+	err := t.uploadPart(ctx, up, p)
 	t.u.held.give(p.held)
 	p.held = nil
 	slot.release(err == nil, p.size)
@@ -543,7 +536,10 @@ func (c *counted) Read(b []byte) (int, error) {
 	n, err := c.body.Read(b)
 	c.pos += int64(n)
 	c.t.sent.Add(int64(n))
-	c.t.reached(c.part, c.pos)
+	if c.pos > c.part.high {
+		c.t.tell(Sent, c.pos-c.part.high)
+		c.part.high = c.pos
+	}
 	if err == io.EOF && c.pos < c.part.size {
 		err = fail(SourceChanged, "%s changed while it was read: it is shorter than it was", c.t.src.name)
 	}
@@ -559,14 +555,6 @@ func (c *counted) Seek(offset int64, whence int) (int64, error) {
 }
 
 func (c *counted) rewind() { c.Seek(0, io.SeekStart) }
-
-// reached tells how much of a part went out, where that is more than before.
-func (t *transfer) reached(p *part, pos int64) {
-	if high := p.high.Load(); pos > high {
-		p.high.Store(pos)
-		t.tell(Sent, pos-high)
-	}
-}
 
 // tell says that bytes are at the store, or on their way.
 func (t *transfer) tell(kind EventKind, bytes int64) {

@@ -85,20 +85,6 @@ func (s *slots) acquire(ctx context.Context, weight int) (*slot, error) {
 	return &slot{s: s, weight: w.weight, serial: s.serial}, nil
 }
 
-// spare returns room that nobody waits for; nil if there is none, or if the store has
-// complained.
-func (s *slots) spare(weight int) *slot {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	weight = min(weight, s.capacity)
-	if s.steady || s.waiting.Len() > 0 || s.used+weight > s.limit {
-		return nil
-	}
-	s.used += weight
-	s.serial++
-	return &slot{s: s, weight: weight, serial: s.serial}
-}
-
 // serve lets in who waits, as long as there is room. One request is always let
 // in, however low the limit. The caller holds s.mu.
 func (s *slots) serve() {

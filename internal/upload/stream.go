@@ -486,17 +486,11 @@ func (t *transfer) sendStream(ctx context.Context, s *stream, up *upload, c stre
 	}
 
 	g, gctx := errgroup.WithContext(ctx)
-	var late sync.WaitGroup
-	defer late.Wait()
 	g.Go(func() error {
 		for {
 			p, units, err := cutNext(gctx)
-			if err != nil {
+			if err != nil || p == nil {
 				return err
-			}
-			if p == nil {
-				late.Go(func() { t.sendLate(gctx, up) })
-				return nil
 			}
 			if p.number > c.parts {
 				return fail(Other, "%s is longer than the %s that %s can hold: tell its size, or allow more memory",

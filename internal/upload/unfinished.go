@@ -25,7 +25,6 @@ type upload struct {
 	stored map[int]storedPart // what it had when it was found
 	sums   bool               // each part goes with its CRC64NVME
 	proof  int                // a stored part that is sent again, to see how the upload is encrypted; 0: none
-	pace   pace
 
 	mu        sync.Mutex
 	completed map[int]string // the ETags of the parts it has now
