@@ -62,9 +62,15 @@ func (o *cpOptions) areOne(a, b *folder) bool {
 	return err == nil && again == nil && os.SameFile(one, other)
 }
 
+func isOneFile(a, b string) bool {
+	one, err := os.Stat(a)
+	other, again := os.Stat(b)
+	return filepath.Clean(a) == filepath.Clean(b) || err == nil && again == nil && os.SameFile(one, other)
+}
+
 // oneKey is the error for two sources of one key.
 func (o *cpOptions) oneKey(a, b, key string) error {
-	if filepath.Clean(a) == filepath.Clean(b) {
+	if isOneFile(a, b) {
 		return usagef("name it once", "%s is meant twice: it would become s3://%s/%s two times", a, o.bucket, key)
 	}
 	return usagef("upload one of them to another prefix", "%s and %s would both become s3://%s/%s", a, b, o.bucket, key)

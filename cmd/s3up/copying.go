@@ -312,7 +312,11 @@ func (c *copying) noted(e upload.Event) {
 	case !c.several:
 		c.out.talk("note: %s", e.Text)
 	case c.mayTell(e.Text, "more files: "+e.Text):
-		c.out.talk("note: %s: %s", e.Job.Source.Name(), e.Text)
+		name := e.Job.Source.Name()
+		if name == "" {
+			name = scheme + clip(e.Job.Bucket+"/"+e.Job.Key)
+		}
+		c.out.talk("note: %s: %s", name, e.Text)
 	}
 }
 
@@ -435,7 +439,8 @@ func (c *copying) refuse(tasks []*task, err error) {
 
 // finish sums up and returns the exit code.
 func (c *copying) finish(ctx context.Context) int {
-	if _, isCut := c.isCut(ctx); isCut && c.several {
+	_, isCut := c.isCut(ctx)
+	if isCut && c.several {
 		f := c.facts
 		f.resumable = c.kept
 		n := c.inPlace()
@@ -457,6 +462,10 @@ func (c *copying) finish(ctx context.Context) int {
 		c.note(fmt.Sprintf("nothing to upload: %s %s of other shares than %d/%d", plural(c.elsewhere, "file"), isAre(c.elsewhere), c.o.shard.Index, c.o.shard.Of))
 	}
 	c.tellMore()
+	whole := !isCut && !c.short && c.halt.Load() == nil
+	if s := c.records.sums; s != nil && c.records.begun && !whole {
+		c.note(fmt.Sprintf("the run did not come to its end: the sums of what it saw in place stand in %s", quoted(partialSums(s.name))))
+	}
 	if c.unnamed > 0 && c.records.sums != nil {
 		c.note(fmt.Sprintf("%s in place are not in --sums: their MD5 is not known", plural(c.unnamed, "object")))
 	}
@@ -467,7 +476,7 @@ func (c *copying) finish(ctx context.Context) int {
 	if c.several && !c.o.json && (c.uploader != nil || c.o.dryRun) && (c.summary.Errors == 0 || c.seen > 0) {
 		c.out.talk("%s", c.summary.words())
 	}
-	problems := c.records.end()
+	problems := c.records.end(whole)
 	if err := c.out.failed; err != nil {
 		problems = append(problems, "write the results to stdout: "+rootCause(err))
 	}

@@ -26,6 +26,7 @@ func (c *copying) rehearse(ctx context.Context, tasks iter.Seq[*task]) error {
 		return err
 	}
 	for t := range tasks {
+		t.why = c.o.condition()
 		c.report(t, c.rehearseOne(ctx, u, t))
 	}
 	return nil
@@ -65,11 +66,28 @@ func dryLine(t *task, r *upload.Result) string {
 	return oneLine(line)
 }
 
-// whyWords say why a sync sends a file, see whys.
+// condition is the one that decides whether a file goes up; "" if it does in any case.
+func (o *cpOptions) condition() string {
+	switch u := o.upload; {
+	case u.IfChanged:
+		return "if-changed"
+	case u.NoClobber:
+		return "no-clobber"
+	case u.IfMatch != "":
+		return "if-match"
+	}
+	return ""
+}
+
+// whyWords say why a sync sends a file, see whys, and on what condition a copy does.
 var whyWords = map[string]string{
 	"new":      "new",
 	"size":     "another size is there",
 	"content":  "other content is there",
 	"time":     "it may have changed since what is there was made",
 	"replaced": "what is there was replaced meanwhile, or may not be looked at",
+
+	"if-changed": "if it is not there already",
+	"no-clobber": "if nothing is there",
+	"if-match":   "if what is there has the ETag of --if-match",
 }

@@ -23,7 +23,7 @@ func openLocal(ctx context.Context, path string, stdin *os.File) (*localFile, er
 		return newLocalFile(ctx, upload.NewStream("stdin", stdin)), nil
 	}
 	if isFolder(path) {
-		return nil, usagef("name its files, or give it alone", "%s is a directory", path)
+		return nil, usagef("name its files", "%s is a directory", path)
 	}
 	src, err := upload.Open(ctx, path)
 	if err != nil {

@@ -166,9 +166,10 @@ func (r *records) begin() error {
 	return nil
 }
 
-// end closes the files, and gives the sums their name; those of a run that did not
-// come to begin go away. It returns what went wrong with each.
-func (r *records) end() (problems []string) {
+// end closes the files, and gives the sums their name if the run came to its end;
+// those of a run that did not come to begin go away. It returns what went wrong with
+// each.
+func (r *records) end(whole bool) (problems []string) {
 	for _, record := range []*record{r.report, r.sums} {
 		if record == nil {
 			continue
@@ -182,7 +183,7 @@ func (r *records) end() (problems []string) {
 		case record != r.sums:
 		case !r.begun:
 			os.Remove(partialSums(record.name))
-		case err == nil:
+		case err == nil && whole:
 			err = os.Rename(partialSums(record.name), record.name)
 		}
 		if err != nil {

@@ -96,8 +96,7 @@ func (o *cpOptions) tasks() ([]*task, error) {
 			continue
 		}
 		if other, ok := bySource[t.key]; ok {
-			return nil, usagef("upload them one by one, each to a key of its own",
-				"%s and %s would both become s3://%s/%s", other, source, o.bucket, t.key)
+			return nil, o.oneKey(other, source, t.key)
 		}
 		bySource[t.key] = source
 		if t.properties, err = o.propertiesOf(t.key); err != nil {

@@ -263,7 +263,7 @@ func (c *comparison) run(ctx context.Context) (*Result, error) {
 			return nil, err
 		}
 	}
-	if len(first) == 1 && first[0].decides() {
+	if len(first) == 1 && first[0].decides() && first[0].Kind != ByETag {
 		// No claim outweighs what the store tells.
 		all = slices.DeleteFunc(all, func(e *Evidence) bool { return e.Kind == ByClaim })
 	}
@@ -473,7 +473,7 @@ func (c *comparison) judge(all []*Evidence) *Result {
 		r.PartSize = c.cut.part
 	}
 	var same, other, said, denied *Evidence // by the store; by the uploader
-	guessed, untested := false, false
+	guessed, untested, byETag := false, false, true
 	first := func(to **Evidence, e *Evidence) {
 		if *to == nil {
 			*to = e
@@ -497,6 +497,7 @@ func (c *comparison) judge(all []*Evidence) *Result {
 			guessed = true
 		default:
 			first(&other, e)
+			byETag = byETag && e.Kind == ByETag
 		}
 	}
 	decide := func(s Status, e *Evidence) *Result {
@@ -507,7 +508,8 @@ func (c *comparison) judge(all []*Evidence) *Result {
 		return r
 	}
 	switch {
-	case same != nil && other != nil, same == nil && other == nil && said != nil && denied != nil:
+	case same != nil && other != nil, same == nil && other == nil && said != nil && denied != nil,
+		other != nil && byETag && said != nil: // there are stores whose ETags look like MD5s and are none
 		r.Reason = Contradiction
 	case same != nil:
 		return decide(Match, same)

@@ -403,8 +403,8 @@ func TestSums(t *testing.T) {
 	}
 }
 
-// Evidence that contradicts itself proves nothing; a claim does not outweigh what
-// the store computed.
+// Evidence that contradicts itself proves nothing; a claim does not outweigh a
+// checksum that the store computed.
 func TestContradiction(t *testing.T) {
 	s := newStore(t)
 	data := random(5000, 8)
@@ -416,7 +416,8 @@ func TestContradiction(t *testing.T) {
 		want   string
 	}{
 		{func(o *s3test.Object) { o.ETag, o.ChecksumAlgorithm = wrong, "SHA256" }, "unverifiable contradiction"},
-		{func(o *s3test.Object) { o.ETag, o.Metadata["md5"] = wrong, hex.EncodeToString(m[:]) }, "differs etag MD5 proof"},
+		{func(o *s3test.Object) { o.ETag, o.Metadata["md5"] = wrong, hex.EncodeToString(m[:]) }, "unverifiable contradiction"},
+		{func(o *s3test.Object) { o.ETag, o.Metadata["md5"] = wrong, wrong }, "differs etag MD5 proof"},
 		{func(o *s3test.Object) {
 			o.SSE, o.ETag, o.Metadata["md5"], o.Metadata["md5chksum"] = "aws:kms", wrong, hex.EncodeToString(m[:]), "AAAAAAAAAAAAAAAAAAAAAA=="
 		}, "unverifiable contradiction"},
@@ -426,6 +427,10 @@ func TestContradiction(t *testing.T) {
 		if err != nil || short(r) != tt.want {
 			t.Errorf("got %q, %v, want %q", short(r), err, tt.want)
 		}
+	}
+	s.Put(bucket, "k", random(5000, 81), func(o *s3test.Object) { o.ChecksumAlgorithm, o.Metadata["md5"] = "SHA256", hex.EncodeToString(m[:]) })
+	if r, err := v.Verify(t.Context(), file(data), bucket, "k", nil, nil); err != nil || short(r) != "differs etag MD5 proof" {
+		t.Errorf("the SHA256 is another, too: got %q, %v", short(r), err)
 	}
 }
 
