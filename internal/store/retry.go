@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -47,7 +48,8 @@ type calls struct {
 	regions  *regions
 	sessions *sessions
 
-	skewed sync.Once // OnSkew was told
+	skew   atomic.Int64 // by how much the store's clock is ahead, at its last answer
+	skewed sync.Once    // OnSkew was told
 
 	mu      sync.Mutex
 	renewed time.Time // when the credentials were last invalidated
@@ -75,7 +77,9 @@ type call struct {
 	begun   time.Time
 	region  string
 	host    string
-	body    *body // nil if it has none
+	signed  time.Time // the time that it was signed with
+	body    *body     // nil if it has none
+	session *session  // that it was signed with, in a directory bucket
 	// Why there is no session to sign it with: an error of another call, which was
 	// made as often as it helps.
 	sessionless error
@@ -150,8 +154,9 @@ func (c *call) finalize(ctx context.Context, in middleware.FinalizeInput, next m
 		}
 	}
 	c.begun = c.patience.now()
+	c.signed = c.begun
 	c.region = c.regions.of(c.bucket)
-	c.body, c.sessionless = nil, nil
+	c.body, c.session, c.sessionless = nil, nil, nil
 	c.patience.begin()
 
 	out, metadata, err := next.HandleFinalize(ctx, in)
@@ -162,8 +167,11 @@ func (c *call) finalize(ctx context.Context, in middleware.FinalizeInput, next m
 	if err == nil {
 		c.patience.advance()
 	}
-	if skew, ok := awsmiddleware.GetAttemptSkew(metadata); ok && skew.Abs() > maxSkew && c.cfg.OnSkew != nil {
-		c.skewed.Do(func() { c.cfg.OnSkew(-skew) })
+	if skew, ok := awsmiddleware.GetAttemptSkew(metadata); ok {
+		c.skew.Store(int64(skew))
+		if skew.Abs() > maxSkew && c.cfg.OnSkew != nil {
+			c.skewed.Do(func() { c.cfg.OnSkew(-skew) })
+		}
 	}
 	if c.cfg.OnThrottle != nil && isThrottle(err) {
 		c.cfg.OnThrottle()
@@ -207,28 +215,13 @@ func (c *call) IsErrorRetryable(err error) bool {
 	mute := c.op == "HeadObject"
 	if (Code(err) == "ExpiredToken" || mute && StatusCode(err) == http.StatusBadRequest) && !c.asked {
 		c.asked = true
-		return c.op != "CreateSession" && c.sessions.renew(c.bucket, c.begun) || c.renew(c.ctx, c.begun)
+		return c.sessions.renew(c.bucket, c.session) || c.renew(c.ctx, c.begun)
 	}
 	if mute && StatusCode(err) == http.StatusForbidden && !c.dated && c.isSkewed(err) {
 		c.dated = true // the next attempt is signed by the store's clock
 		return true
 	}
 	return retryable(err) || c.cfg.Retry != nil && c.cfg.Retry(c.ctx, Code(err))
-}
-
-// maxSkew is by how much clocks may differ before the SDK signs by the store's:
-// the least that its own retries go by.
-const maxSkew = 4 * time.Minute
-
-// isSkewed says whether the clock of the store that gave an answer is not this
-// machine's.
-func (c *call) isSkewed(err error) bool {
-	var e *smithyhttp.ResponseError
-	if !errors.As(err, &e) || e.Response == nil || e.Response.Response == nil {
-		return false
-	}
-	date, err := http.ParseTime(e.Response.Header.Get("Date"))
-	return err == nil && c.patience.now().Sub(date).Abs() > maxSkew
 }
 
 func (c *call) RetryDelay(attempt int, err error) (time.Duration, error) {

@@ -222,6 +222,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 			o.Credentials = calls.creds
 		}
 		o.ExpressCredentials = calls.sessions
+		o.HTTPSignerV4 = &clockSigner{o.HTTPSignerV4, calls}
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 		o.ContinueHeaderThresholdBytes = -1
