@@ -83,6 +83,14 @@ func (r *round) duel(d duel) (both []*side) {
 		both[0].proxy.Fault(s3test.Fault{Op: d.hold.op, After: d.hold.after, Do: s3test.Block,
 			Hook: func() { close(reached) }, Hold: release})
 	}
+	defer func() {
+		if r.Failed() {
+			for _, s := range both {
+				s.reqs = s.proxy.Requests()
+			}
+			r.story(both)
+		}
+	}()
 	both[0].run = r.start(both[0].proxy, paths[0], flags...)
 	select {
 	case <-reached:
@@ -104,9 +112,6 @@ func (r *round) duel(d duel) (both []*side) {
 	r.untouched(d, both[1], both[0])
 	r.winner(d, both)
 	r.nothingLeft(both[0].run, 0, cameBack(slices.Concat(both[0].reqs, both[1].reqs)))
-	if r.Failed() {
-		r.story(both)
-	}
 	return both
 }
 
