@@ -404,6 +404,8 @@ func (r *round) start(p *faultproxy.Proxy, path string, flags ...string) *soakRu
 		"AWS_ACCESS_KEY_ID="+r.store.access, "AWS_SECRET_ACCESS_KEY="+r.store.secret,
 		"AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull, "GORACE=atexit_sleep_ms=0")
 	run.cmd.Stdout, run.cmd.Stderr = &run.stdout, &run.stderr
+	run.cmd.Cancel = func() error { return run.cmd.Process.Signal(syscall.SIGQUIT) } // tells what it waits for
+	run.cmd.WaitDelay = 10 * time.Second
 	if err := run.cmd.Start(); err != nil {
 		r.Fatal(err)
 	}

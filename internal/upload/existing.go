@@ -59,7 +59,7 @@ const (
 // IsStagingKey says whether a key is one that s3up gives its staged copies.
 func IsStagingKey(key string) bool { return stagingName.MatchString(path.Base(key)) }
 
-var stagingName = regexp.MustCompile(`^\.s3up-[0-9a-f]{16}-[0-9a-f]{16}$`)
+var stagingName = regexp.MustCompile(`^\.s3up-[0-9a-f]{16}-[0-9a-f]{16}(-[0-9a-f]{16})?$`)
 
 // Foresee says of an object, as a listing shows it, whether Normalize would skip
 // it. It is "" if only a look at the object can tell, or a copy.

@@ -57,6 +57,7 @@ type transfer struct {
 	noCRC     bool         // the store refused one
 	summed    answeredSums // by the last call that made the object
 	gone      string       // the id of an upload that is no more, even if it is listed
+	unlisted  bool         // the staged copies that other runs have left cannot be listed
 	copied    bool         // the copy onto the key was answered: a later run does not know the object as its own
 	partTags  string       // the composite of the ETags that the store gave the parts
 

@@ -2,11 +2,13 @@ package upload
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -28,15 +30,30 @@ func (t *transfer) stagingPrefix() string {
 	dir := t.job.Key
 	for {
 		dir = dir[:strings.LastIndexByte(strings.TrimSuffix(dir, "/"), '/')+1]
-		if len(dir)+len(name)+len(short("")) <= maxKey {
+		if len(dir)+len(name)+maxStagingSuffix <= maxKey {
 			return dir + name
 		}
 	}
 }
 
-// stagingKey is where the staged copy of this object lies: the same for every
-// run with these bytes, so that a rerun finds what a killed run left.
-func (t *transfer) stagingKey() string { return t.stagingPrefix() + short(t.composite) }
+// maxStagingSuffix is how much follows stagingPrefix at most, in bytes: two
+// hashes and a dash.
+const maxStagingSuffix = 2*16 + 1
+
+// stagingKey is where the staged copy of this object lies: another name for every
+// run. MinIO holds what it copies from while it waits for what it copies to, so that
+// two runs wait for each other, for minutes, if one copies to a key while the other
+// one copies back from it. A rerun finds what a killed run left in a listing; where
+// nobody may list, the name is the same for every run with these bytes instead.
+func (t *transfer) stagingKey() string {
+	if t.unlisted {
+		return t.stagingTwins()
+	}
+	return t.stagingTwins() + "-" + short(rand.Text())
+}
+
+// stagingTwins begins the names of the staged copies that have these bytes.
+func (t *transfer) stagingTwins() string { return t.stagingPrefix() + short(t.composite) }
 
 // short is a hash that is long enough to name things by.
 func short(s string) string {
@@ -64,7 +81,7 @@ func (t *transfer) mayStage(ctx context.Context) error {
 	case keeps:
 		return fail(Usage, "the bucket %s keeps versions: a staged copy would leave its versions behind", t.job.Bucket)
 	}
-	t.clearStaged(ctx)
+	t.clearStaged(ctx, t.stagingPrefix(), t.o.StaleAfter)
 	return nil
 }
 
@@ -101,9 +118,9 @@ func (t *transfer) mayRemove(ctx context.Context) (keeps bool, _ error) {
 	return true, nil
 }
 
-// clearStaged deletes the staged copies of this key that show no life.
-func (t *transfer) clearStaged(ctx context.Context) {
-	prefix := t.stagingPrefix()
+// clearStaged deletes the staged copies of this key whose names begin with prefix,
+// if they show no life for the time staleAfter.
+func (t *transfer) clearStaged(ctx context.Context, prefix string, staleAfter time.Duration) {
 	in := &s3.ListObjectsV2Input{Bucket: &t.job.Bucket, Prefix: &prefix}
 	looks := 0
 	for page := 1; ; page++ {
@@ -112,17 +129,19 @@ func (t *transfer) clearStaged(ctx context.Context) {
 			return
 		}
 		if err != nil {
+			t.unlisted = true
 			t.note("staged copies of earlier runs cannot be listed: %s%s", reason(err), lacking(err, "s3:ListBucket", ""))
 			return
 		}
 		now := serverTime(out.ResultMetadata)
 		for _, o := range out.Contents {
 			key := aws.ToString(o.Key)
-			alive := t.o.StaleAfter > 0 && now.Sub(aws.ToTime(o.LastModified)) < t.o.StaleAfter // Date has no fractions
+			alive := staleAfter > 0 && now.Sub(aws.ToTime(o.LastModified)) < staleAfter // Date has no fractions
 			if alive || !strings.HasPrefix(key, prefix) {
 				continue
 			}
 			if looks++; looks > t.o.Limits.Looks {
+				t.unlisted = true
 				t.note("more than %s are beside the key and begin like staged copies of it: the others were not looked at", plural(t.o.Limits.Looks, "object"))
 				return
 			}
@@ -136,6 +155,7 @@ func (t *transfer) clearStaged(ctx context.Context) {
 			return
 		}
 		if page == t.o.Limits.Pages {
+			t.unlisted = true
 			t.note("staged copies of earlier runs cannot all be listed: the listing does not end")
 			return
 		}
@@ -205,6 +225,7 @@ func (t *transfer) isThere(ctx context.Context, key, version string) bool {
 func (t *transfer) staged(ctx context.Context, out *s3.HeadObjectOutput) error {
 	t.stage(StageNormalize)
 	key := t.stagingKey()
+	defer t.clearTwins(ctx)
 	defer t.unstage(ctx, key, "")
 	for try := 1; ; try++ {
 		there, made, err := t.copyThere(ctx, key, out)
@@ -221,6 +242,15 @@ func (t *transfer) staged(ctx context.Context, out *s3.HeadObjectOutput) error {
 			return err
 		}
 		// Another run has cleared it away: it found no sign of life.
+	}
+}
+
+// clearTwins deletes the staged copies of the same bytes, once the object has the
+// MD5 as its ETag: those that killed runs left, however young, and those of runs
+// that have nothing to do any more.
+func (t *transfer) clearTwins(ctx context.Context) {
+	if t.res.ETagKind == ETagMD5 && !t.unlisted {
+		t.clearStaged(ctx, t.stagingTwins(), 0)
 	}
 }
 

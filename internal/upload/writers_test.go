@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -177,6 +178,72 @@ func TestStagedCopyIsCleared(t *testing.T) {
 		if keys := st.Objects(st.bucket); len(keys) != 1 {
 			t.Errorf("%v: objects %q", moment, keys)
 		}
+	}
+}
+
+// Two runs with the same bytes make staged copies at once, and one is wholly done
+// between two requests of the other one. None copies back from what the other one
+// copies to: MinIO would let each wait for the other. What a killed run left is
+// cleared, however young.
+func TestStagedTwins(t *testing.T) {
+	data := random(3*KiB+5, "twins")
+	for _, moment := range []call{{"CopyObject", 0}, {"HeadObject", 2}, {"HeadObject", 3}, {"CopyObject", 1}, {"DeleteObject", 1}} {
+		t.Run(moment.String(), func(t *testing.T) {
+			t.Parallel()
+			st := newStand(t, s3test.Options{Quirks: s3test.Quirks{SelfCopyKeepsETag: true}})
+			var other *upload.Result
+			st.when(moment.op, moment.after, func() {
+				other = st.upload(t, file(t, data), "k", normalize(upload.NormalizeStaged))
+			})
+			r := st.upload(t, file(t, data), "k", normalize(upload.NormalizeStaged))
+			st.ends(t, r, "k", data, upload.StagedCopy)
+			st.ends(t, other, "k", data, upload.StagedCopy)
+			made := make(map[string]int)
+			for _, rec := range st.Requests() {
+				if rec.Op == "CopyObject" && rec.Key != "k" {
+					made[rec.Key]++
+				}
+			}
+			if len(made) != 2 {
+				t.Errorf("copies to %v", made)
+			}
+			st.nothingLeft(t, "k")
+			if keys := st.Objects(st.bucket); len(keys) != 1 {
+				t.Errorf("objects %q", keys)
+			}
+		})
+	}
+}
+
+// What a run that was killed left beside the key goes with the next one, whether it
+// may list what is there or not.
+func TestStagedCopyOfAKilledRun(t *testing.T) {
+	data := random(3*KiB+5, "killed")
+	for _, denied := range []bool{false, true} {
+		t.Run(fmt.Sprintf("denied: %t", denied), func(t *testing.T) {
+			t.Parallel()
+			st := newStand(t, s3test.Options{Quirks: s3test.Quirks{SelfCopyKeepsETag: true}})
+			if denied {
+				st.Fault(s3test.Fault{Op: "ListObjectsV2", Times: 100, Do: s3test.Status, Code: "AccessDenied"})
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			st.Fault(s3test.Fault{Op: "CopyObject", After: 1, Do: s3test.Stall, Hook: cancel})
+			st.Fault(s3test.Fault{Op: "DeleteObject", After: 1, Do: s3test.Stall, Times: 100})
+			quick := func(r *run) { r.CleanupTimeout = 300 * time.Millisecond }
+			st.upload(t, file(t, data), "k", normalize(upload.NormalizeStaged), with(ctx), quick)
+			if keys := st.Objects(st.bucket); len(keys) != 2 {
+				t.Fatalf("objects %q", keys)
+			}
+			st.ClearFaults()
+			if denied {
+				st.Fault(s3test.Fault{Op: "ListObjectsV2", Times: 100, Do: s3test.Status, Code: "AccessDenied"})
+			}
+			r := st.upload(t, file(t, data), "k", normalize(upload.NormalizeStaged), func(r *run) { r.StaleAfter = time.Hour })
+			st.ends(t, r, "k", data, upload.StagedCopy)
+			if keys := st.Objects(st.bucket); len(keys) != 1 {
+				t.Errorf("objects %q", keys)
+			}
+		})
 	}
 }
 
