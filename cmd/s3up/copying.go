@@ -20,6 +20,9 @@ import (
 // What is in flight is bounded by the uploader's slots.
 const fileWorkers = 64
 
+// readAhead is how many small files are under way beyond those that may be sent.
+const readAhead = 8
+
 // A copying is one run that uploads.
 type copying struct {
 	*link
@@ -204,7 +207,7 @@ func (c *copying) send(ctx context.Context, tasks iter.Seq[*task]) error {
 
 // round uploads tasks until there are no more.
 func (c *copying) round(ctx context.Context, tasks iter.Seq[*task]) {
-	s := newSchedule(c.isLarge)
+	s := newSchedule(c.isLarge, c.smallAtOnce)
 	var workers sync.WaitGroup
 	for range c.workers {
 		workers.Go(func() {
@@ -247,6 +250,16 @@ func (o *cpOptions) suits(s *store.Store) error {
 		return nil // others have classes of their own
 	}
 	return checkClass(o.properties.StorageClass)
+}
+
+// smallAtOnce is how many small files are under way at once: as many as may be sent, and a
+// few that are read meanwhile. Where each is looked at first, most of the time is spent with
+// that.
+func (c *copying) smallAtOnce() int {
+	if o := &c.o.upload; o.NoClobber || o.IfMatch != "" || o.IfChanged {
+		return c.workers
+	}
+	return c.uploader.Slots() + readAhead
 }
 
 // one uploads one source.

@@ -13,23 +13,27 @@ const lookAhead = 1000
 const maxLarge = 8
 
 // A schedule hands tasks to the workers who do them. Small files go in the order in
-// which they came; large ones, the largest first, as soon as they are seen, so that
-// none of them is begun when all else is done. It holds lookAhead tasks at most.
+// which they came, no more of them at once than most says: what waits to be sent has left
+// the processor's cache by then, and each worker has a stack to keep. Large ones go the
+// largest first, as soon as they are seen, so that none of them is begun when all else is
+// done. It holds lookAhead tasks at most.
 type schedule struct {
 	isLarge func(*task) bool
+	most    func() int
 
 	mu    sync.Mutex
-	room  *sync.Cond // for who adds
-	work  *sync.Cond // for who takes
+	room  *sync.Cond      // for who adds
+	idle  []chan struct{} // workers who wait; the last one goes first: its stack has grown already
 	small []*task
 	large largest
 	begun int // large ones that are under way
+	busy  int // small ones that are
 	ended bool
 }
 
-func newSchedule(isLarge func(*task) bool) *schedule {
-	s := &schedule{isLarge: isLarge}
-	s.room, s.work = sync.NewCond(&s.mu), sync.NewCond(&s.mu)
+func newSchedule(isLarge func(*task) bool, most func() int) *schedule {
+	s := &schedule{isLarge: isLarge, most: most}
+	s.room = sync.NewCond(&s.mu)
 	return s
 }
 
@@ -45,7 +49,7 @@ func (s *schedule) add(t *task) {
 	} else {
 		s.small = append(s.small, t)
 	}
-	s.work.Signal()
+	s.wake()
 }
 
 // end says that nothing more is added.
@@ -53,43 +57,65 @@ func (s *schedule) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ended = true
-	s.work.Broadcast()
+	s.wake()
 }
+
+// wake calls a worker, if there is something to do for one. The caller holds s.mu.
+func (s *schedule) wake() {
+	if n := len(s.idle); n > 0 && (s.mayBegin() || s.isOver()) {
+		close(s.idle[n-1])
+		s.idle = s.idle[:n-1]
+	}
+}
+
+// mayBegin says whether there is a task that may be begun now.
+func (s *schedule) mayBegin() bool {
+	return len(s.large) > 0 && s.begun < maxLarge || len(s.small) > 0 && s.busy < s.most()
+}
+
+// isOver says whether there will be nothing to do for one more worker.
+func (s *schedule) isOver() bool { return s.ended && len(s.large)+len(s.small) == 0 }
 
 // take waits for a task to do; done must be called with it. It returns nil when there
 // are no more.
 func (s *schedule) take() *task {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for {
-		switch {
-		case len(s.large) > 0 && s.begun < maxLarge:
-			s.begun++
-			s.room.Signal()
-			return heap.Pop(&s.large).(*task)
-		case len(s.small) > 0:
-			t := s.small[0]
-			s.small[0] = nil
-			s.small = s.small[1:]
-			s.room.Signal()
-			return t
-		case s.ended && len(s.large) == 0:
-			s.work.Broadcast() // nor for those who wait for a large one
-			return nil
-		}
-		s.work.Wait()
+	for !s.mayBegin() && !s.isOver() {
+		called := make(chan struct{})
+		s.idle = append(s.idle, called)
+		s.mu.Unlock()
+		<-called
+		s.mu.Lock()
 	}
+	if s.isOver() {
+		s.wake()
+		return nil
+	}
+	var t *task
+	if len(s.large) > 0 && s.begun < maxLarge {
+		s.begun++
+		t = heap.Pop(&s.large).(*task)
+	} else {
+		t = s.small[0]
+		s.small[0] = nil
+		s.small = s.small[1:]
+		s.busy++
+	}
+	s.room.Signal()
+	s.wake()
+	return t
 }
 
-// done says that a task is done.
+// done says that a task is done. Who says it takes the next one.
 func (s *schedule) done(t *task) {
-	if !s.isLarge(t) {
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.begun--
-	s.work.Signal()
+	if s.isLarge(t) {
+		s.begun--
+	} else {
+		s.busy--
+	}
 }
 
 // largest is a heap of tasks, see container/heap.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"io/fs"
+	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -21,10 +22,12 @@ func (sized) Sys() any           { return nil }
 
 func isOverTen(t *task) bool { return t.info.Size() > 10 }
 
+func noBound() int { return math.MaxInt }
+
 // Large files come first, the largest of them before the others, a few at a time;
 // small ones in their order.
 func TestScheduleOrder(t *testing.T) {
-	s := newSchedule(isOverTen)
+	s := newSchedule(isOverTen, noBound)
 	for _, size := range []int64{1, 20, 2, 30, 3} {
 		s.add(&task{info: sized(size)})
 	}
@@ -38,7 +41,7 @@ func TestScheduleOrder(t *testing.T) {
 		t.Error("there is a task more than were added")
 	}
 
-	s = newSchedule(isOverTen)
+	s = newSchedule(isOverTen, noBound)
 	var first *task
 	for range maxLarge + 1 {
 		s.add(&task{info: sized(20)})
@@ -64,7 +67,7 @@ func TestScheduleOrder(t *testing.T) {
 // A million files pass through and leave nothing behind, and each is done once.
 func TestScheduleOfAMillion(t *testing.T) {
 	const files = 1_000_000
-	s := newSchedule(isOverTen)
+	s := newSchedule(isOverTen, noBound)
 	var done, bytes, large, most atomic.Int64
 	var workers sync.WaitGroup
 	for range fileWorkers {
@@ -109,4 +112,35 @@ func TestScheduleOfAMillion(t *testing.T) {
 	if grown > 4<<20 {
 		t.Errorf("%d bytes more on the heap with 100,000 files more", grown)
 	}
+}
+
+// No more small files are under way at once than the bound says, which may rise; large
+// ones do not count.
+func TestScheduleBound(t *testing.T) {
+	bound := 2
+	s := newSchedule(isOverTen, func() int { return bound })
+	for range 10 {
+		s.add(&task{info: sized(1)})
+	}
+	s.add(&task{info: sized(20)})
+	var begun []*task
+	begin := func(want int) {
+		t.Helper()
+		for range want {
+			if !s.mayBegin() {
+				t.Fatalf("after %d, none may be begun", len(begun))
+			}
+			begun = append(begun, s.take())
+		}
+		if s.mayBegin() {
+			t.Errorf("more than %d may be begun", len(begun))
+		}
+	}
+	begin(3) // the large one, and two small ones
+	s.done(begun[0])
+	begin(0)
+	s.done(begun[1])
+	begin(1)
+	bound = 4
+	begin(2)
 }

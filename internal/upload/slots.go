@@ -57,6 +57,13 @@ func newSlots(capacity, most int, told func(limit int, lowered bool)) *slots {
 	return &slots{capacity: capacity, climb: climb{most: most, now: time.Now}, limit: max(capacity/4, min(weightPart, capacity)), told: told}
 }
 
+// now returns the limit.
+func (s *slots) now() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.limit
+}
+
 // acquire waits for room. A request that weighs more than there is in all gets
 // all there is.
 func (s *slots) acquire(ctx context.Context, weight int) (*slot, error) {

@@ -206,6 +206,9 @@ func setDefault[T comparable](field *T, value T) {
 // it halves the number of those in flight. It returns the new bound.
 func (u *Uploader) Throttled() (limit int) { return u.slots.throttled() }
 
+// Slots returns how many small objects may be on their way at once, for now.
+func (u *Uploader) Slots() int { return u.slots.now() }
+
 // A Job is one source and where it goes. The caller closes the source.
 type Job struct {
 	Source      *Source
