@@ -71,6 +71,7 @@ type call struct {
 	dated       bool      // was made again because of the clock
 	relocated   bool      // was made again in another region
 	misread     int       // answers that name what XML cannot hold
+	garbled     int       // times that the store got another list than was sent
 
 	// Of the last attempt:
 	attempt int
@@ -211,6 +212,10 @@ func (c *call) IsErrorRetryable(err error) bool {
 		c.misread++ // the answer names the key, and never reads otherwise, unless it was cut
 		return c.misread < misreadAttempts && retryable(err)
 	}
+	if c.isGarbled(err) {
+		c.garbled++
+		return c.garbled < garbledAttempts
+	}
 	// Answers to HEAD have no body that could say what the matter is.
 	mute := c.op == "HeadObject"
 	if (Code(err) == "ExpiredToken" || mute && StatusCode(err) == http.StatusBadRequest) && !c.asked {
@@ -254,6 +259,23 @@ const slowAttempts = 3
 // misreadAttempts is how often an answer may be unreadable that names a key which
 // XML cannot hold.
 const misreadAttempts = 3
+
+// garbledAttempts is how often a list may arrive otherwise than it was sent.
+const garbledAttempts = 3
+
+// isGarbled says whether the store got something else than the list, of parts or of keys,
+// that is the call's body. What the bytes of objects come to is its caller's business.
+func (c *call) isGarbled(err error) bool {
+	switch c.op {
+	case "PutObject", "UploadPart":
+		return false
+	}
+	switch Code(err) {
+	case "BadDigest", "InvalidPartOrder", "MalformedXML", "XAmzContentSHA256Mismatch":
+		return true
+	}
+	return false
+}
 
 // moved says whether some of the body went out in the last attempt.
 func (c *call) moved() bool { return c.body != nil && c.body.read.Load() > 0 }
