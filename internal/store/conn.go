@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	block  = 128 << 10 // what a body is handed to the kernel in
-	record = 16 << 10  // the most that TLS puts into one write
+	block  = 64 << 10 // what a body is handed to the kernel in
+	record = 16 << 10 // the most that TLS puts into one write
 )
 
 // conn is a connection that notices when nothing moves on it. What must move

@@ -35,7 +35,7 @@ const (
 
 	// net/http gathers the head of a request and the beginning of its body here
 	// and hands the rest on in larger blocks.
-	writeBuffer = 64 << 10
+	writeBuffer = 32 << 10
 )
 
 // transport sends single requests.
