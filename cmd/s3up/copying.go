@@ -20,7 +20,8 @@ import (
 // What is in flight is bounded by the uploader's slots.
 const fileWorkers = 64
 
-// readAhead is how many small files are under way beyond those that may be sent.
+// readAhead is how many small files are under way beyond those that may be sent, at
+// least.
 const readAhead = 8
 
 // A copying is one run that uploads.
@@ -252,14 +253,15 @@ func (o *cpOptions) suits(s *store.Store) error {
 	return checkClass(o.properties.StorageClass)
 }
 
-// smallAtOnce is how many small files are under way at once: as many as may be sent, and a
-// few that are read meanwhile. Where each is looked at first, most of the time is spent with
-// that.
+// smallAtOnce is how many small files are under way at once: as many as may be sent, and
+// some that are read meanwhile, or wait, which is what more slots are tried for. Where each
+// is looked at first, most of the time is spent with that.
 func (c *copying) smallAtOnce() int {
 	if o := &c.o.upload; o.NoClobber || o.IfMatch != "" || o.IfChanged {
 		return c.workers
 	}
-	return c.uploader.Slots() + readAhead
+	slots := c.uploader.Slots()
+	return slots + max(readAhead, slots/4)
 }
 
 // one uploads one source.

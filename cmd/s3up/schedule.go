@@ -27,7 +27,7 @@ type schedule struct {
 	small []*task
 	large largest
 	begun int // large ones that are under way
-	busy  int // small ones that are
+	busy  int // small ones that are; streams, which wait for who writes them, do not count
 	ended bool
 }
 
@@ -70,7 +70,7 @@ func (s *schedule) wake() {
 
 // mayBegin says whether there is a task that may be begun now.
 func (s *schedule) mayBegin() bool {
-	return len(s.large) > 0 && s.begun < maxLarge || len(s.small) > 0 && s.busy < s.most()
+	return len(s.large) > 0 && s.begun < maxLarge || len(s.small) > 0 && (s.busy < s.most() || s.small[0].isStream())
 }
 
 // isOver says whether there will be nothing to do for one more worker.
@@ -100,7 +100,9 @@ func (s *schedule) take() *task {
 		t = s.small[0]
 		s.small[0] = nil
 		s.small = s.small[1:]
-		s.busy++
+		if !t.isStream() {
+			s.busy++
+		}
 	}
 	s.room.Signal()
 	s.wake()
@@ -111,9 +113,10 @@ func (s *schedule) take() *task {
 func (s *schedule) done(t *task) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.isLarge(t) {
+	switch {
+	case s.isLarge(t):
 		s.begun--
-	} else {
+	case !t.isStream():
 		s.busy--
 	}
 }

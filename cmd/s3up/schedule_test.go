@@ -115,7 +115,7 @@ func TestScheduleOfAMillion(t *testing.T) {
 }
 
 // No more small files are under way at once than the bound says, which may rise; large
-// ones do not count.
+// ones do not count, nor do streams.
 func TestScheduleBound(t *testing.T) {
 	bound := 2
 	s := newSchedule(isOverTen, func() int { return bound })
@@ -143,4 +143,12 @@ func TestScheduleBound(t *testing.T) {
 	begin(1)
 	bound = 4
 	begin(2)
+
+	bound = 0
+	s = newSchedule(isOverTen, func() int { return bound })
+	s.add(&task{info: sized(1), more: true})
+	s.add(&task{info: sized(1)})
+	begin(1) // the stream
+	s.done(begun[len(begun)-1])
+	begin(0)
 }

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// What is read of a body at once lasts a tenth of a second: the flow is even,
+	// What is read of a body at once lasts a tenth of a second at most: the flow is even,
 	// and connections that share it get their turn long before anything stalls.
 	chunksPerSecond = 10
 	leastChunk      = 512

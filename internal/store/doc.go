@@ -15,7 +15,8 @@
 // ran out of patience returns a [*GaveUp] around its last error.
 //
 // Errors that no repetition mends are returned at once, and so are those that
-// need a decision: BadDigest, a refused condition, a missing upload.
+// need a decision: BadDigest of an object, a refused condition, a missing upload. A list
+// of parts or keys that arrived otherwise than it was sent is sent again twice.
 //
 // # Stalls
 //

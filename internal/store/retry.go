@@ -264,15 +264,19 @@ const misreadAttempts = 3
 const garbledAttempts = 3
 
 // isGarbled says whether the store got something else than the list, of parts or of keys,
-// that is the call's body. What the bytes of objects come to is its caller's business.
+// that is the call's body. The bytes of objects are its caller's business, and so is what
+// the parts come to: BadDigest says that of a list of parts.
 func (c *call) isGarbled(err error) bool {
 	switch c.op {
-	case "PutObject", "UploadPart":
+	case "CompleteMultipartUpload", "DeleteObjects":
+	default:
 		return false
 	}
 	switch Code(err) {
-	case "BadDigest", "InvalidPartOrder", "MalformedXML", "XAmzContentSHA256Mismatch":
+	case "InvalidPartOrder", "MalformedXML", "XAmzContentSHA256Mismatch":
 		return true
+	case "BadDigest":
+		return c.op == "DeleteObjects"
 	}
 	return false
 }

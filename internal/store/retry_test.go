@@ -71,6 +71,8 @@ func TestWhatIsTriedAgain(t *testing.T) {
 		{finish, 400, "MalformedXML", true, false}, // a bit of it was lost
 		{finish, 400, "XAmzContentSHA256Mismatch", true, false},
 		{finish, 400, "InvalidPart", false, false},
+		{finish, 400, "BadDigest", false, false},
+		{list, 400, "MalformedXML", false, false},
 		{list, 500, "InternalError", true, true},
 	} {
 		t.Run(fmt.Sprint(tt.status, tt.code), func(t *testing.T) {

@@ -57,7 +57,8 @@ type transfer struct {
 	noCRC     bool         // the store refused one
 	summed    answeredSums // by the last call that made the object
 	gone      string       // the id of an upload that is no more, even if it is listed
-	unlisted  bool         // the staged copies that other runs have left cannot be listed
+	young     []string     // staged copies of other runs, which may be at work
+	unlisted  bool         // there may be more of them than could be listed
 	copied    bool         // the copy onto the key was answered: a later run does not know the object as its own
 	partTags  string       // the composite of the ETags that the store gave the parts
 

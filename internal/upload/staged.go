@@ -8,7 +8,6 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -40,12 +39,12 @@ func (t *transfer) stagingPrefix() string {
 // hashes and a dash.
 const maxStagingSuffix = 2*16 + 1
 
-// stagingKey is where the staged copy of this object lies: another name for every
-// run. MinIO holds what it copies from while it waits for what it copies to, so that
-// two runs wait for each other, for minutes, if one copies to a key while the other
-// one copies back from it. A rerun finds what a killed run left in a listing; where
-// nobody may list, the name is the same for every run with these bytes instead.
-func (t *transfer) stagingKey() string {
+// newStagingKey is where this run's staged copy of the object lies: another name for
+// every run. MinIO holds what it copies from while it waits for what it copies to, so that
+// two runs wait for each other, for minutes, if one copies to a key while the other one
+// copies back from it. A rerun finds what a killed run left in a listing; where none is to
+// be had, the name is the same for every run with these bytes instead.
+func (t *transfer) newStagingKey() string {
 	if t.unlisted {
 		return t.stagingTwins()
 	}
@@ -81,7 +80,7 @@ func (t *transfer) mayStage(ctx context.Context) error {
 	case keeps:
 		return fail(Usage, "the bucket %s keeps versions: a staged copy would leave its versions behind", t.job.Bucket)
 	}
-	t.clearStaged(ctx, t.stagingPrefix(), t.o.StaleAfter)
+	t.clearStaged(ctx)
 	return nil
 }
 
@@ -118,9 +117,10 @@ func (t *transfer) mayRemove(ctx context.Context) (keeps bool, _ error) {
 	return true, nil
 }
 
-// clearStaged deletes the staged copies of this key whose names begin with prefix,
-// if they show no life for the time staleAfter.
-func (t *transfer) clearStaged(ctx context.Context, prefix string, staleAfter time.Duration) {
+// clearStaged deletes the staged copies of this key that show no life, and remembers the
+// others.
+func (t *transfer) clearStaged(ctx context.Context) {
+	prefix := t.stagingPrefix()
 	in := &s3.ListObjectsV2Input{Bucket: &t.job.Bucket, Prefix: &prefix}
 	looks := 0
 	for page := 1; ; page++ {
@@ -129,15 +129,21 @@ func (t *transfer) clearStaged(ctx context.Context, prefix string, staleAfter ti
 			return
 		}
 		if err != nil {
-			t.unlisted = true
+			t.unlisted = KindOf(err) != Temporary
 			t.note("staged copies of earlier runs cannot be listed: %s%s", reason(err), lacking(err, "s3:ListBucket", ""))
 			return
 		}
 		now := serverTime(out.ResultMetadata)
 		for _, o := range out.Contents {
 			key := aws.ToString(o.Key)
-			alive := staleAfter > 0 && now.Sub(aws.ToTime(o.LastModified)) < staleAfter // Date has no fractions
-			if alive || !strings.HasPrefix(key, prefix) {
+			if !strings.HasPrefix(key, prefix) {
+				continue
+			}
+			alive := t.o.StaleAfter > 0 && now.Sub(aws.ToTime(o.LastModified)) < t.o.StaleAfter // Date has no fractions
+			if alive {
+				if len(t.young) < t.o.Limits.Looks {
+					t.young = append(t.young, key)
+				}
 				continue
 			}
 			if looks++; looks > t.o.Limits.Looks {
@@ -179,7 +185,7 @@ func (t *transfer) stagingProperties() Properties {
 // unstage deletes a staged copy, or one version of it, also when the context is
 // cancelled.
 func (t *transfer) unstage(ctx context.Context, key, version string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.o.CleanupTimeout)
+	ctx, cancel := context.WithTimeout(withAgain(context.WithoutCancel(ctx), nothing), t.o.CleanupTimeout)
 	defer cancel()
 	switch err := t.remove(ctx, key, version, t.isThere); {
 	case errors.Is(err, errStays):
@@ -224,7 +230,7 @@ func (t *transfer) isThere(ctx context.Context, key, version string) bool {
 // key right before the second one keeps it from replacing a newer object.
 func (t *transfer) staged(ctx context.Context, out *s3.HeadObjectOutput) error {
 	t.stage(StageNormalize)
-	key := t.stagingKey()
+	key := t.newStagingKey()
 	defer t.clearTwins(ctx)
 	defer t.unstage(ctx, key, "")
 	for try := 1; ; try++ {
@@ -238,21 +244,37 @@ func (t *transfer) staged(ctx context.Context, out *s3.HeadObjectOutput) error {
 			return nil
 		}
 		err = t.copyBack(ctx, key, there)
-		if err == nil || code(err) != "NoSuchKey" || try == copyTries {
+		if err == nil || code(err) != "NoSuchKey" {
 			return err
 		}
-		// Another run has cleared it away: it found no sign of life.
+		// Another run has cleared it away: it found no sign of life, or was done.
+		if try == copyTries {
+			return t.afterCopy(ctx, out, StagedCopy, &Error{Conflict, "other runs deleted the staged copy", err})
+		}
 	}
 }
 
-// clearTwins deletes the staged copies of the same bytes, once the object has the
-// MD5 as its ETag: those that killed runs left, however young, and those of runs
-// that have nothing to do any more.
+// clearTwins deletes the staged copies of the same bytes that were too young to be deleted
+// at the start, once there is nothing left to do with them: a killed run has left them, or
+// they are those of a run that has nothing to do any more.
 func (t *transfer) clearTwins(ctx context.Context) {
-	if t.res.ETagKind == ETagMD5 && !t.unlisted {
-		t.clearStaged(ctx, t.stagingTwins(), 0)
+	if t.res.ETagKind != ETagMD5 && t.res.Normalized != Kept && t.res.Normalized != Refused {
+		return
+	}
+	ctx, cancel := context.WithTimeout(withAgain(ctx, nothing), t.o.CleanupTimeout)
+	defer cancel()
+	for _, key := range t.young {
+		if !strings.HasPrefix(key, t.stagingTwins()) {
+			continue
+		}
+		if head, err := t.headOf(ctx, key); err == nil && t.isStaged(head) {
+			t.unstage(ctx, key, aws.ToString(head.VersionId))
+		}
 	}
 }
+
+// nothing is what is to be done before a call is made again that no look can spare.
+func nothing() error { return nil }
 
 // copyThere copies the object to the second key, and looks at what is there then.
 func (t *transfer) copyThere(ctx context.Context, key string, out *s3.HeadObjectOutput) (*s3.HeadObjectOutput, answer, error) {

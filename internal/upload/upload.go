@@ -390,7 +390,7 @@ func (t *transfer) run(ctx context.Context) error {
 	if done, err := t.lookFirst(ctx); done || err != nil {
 		mayBeStaged := t.src.size < 0 || t.src.size > t.o.Threshold
 		if done && err == nil && mayBeStaged && (t.o.Normalize == NormalizeStaged || t.publishes()) {
-			t.clearStaged(ctx, t.stagingPrefix(), t.o.StaleAfter) // of the run that did what is done
+			t.clearStaged(ctx) // of the run that did what is done
 		}
 		return err
 	}

@@ -215,35 +215,62 @@ func TestStagedTwins(t *testing.T) {
 	}
 }
 
-// What a run that was killed left beside the key goes with the next one, whether it
-// may list what is there or not.
+// What a run that was killed left beside the key goes with the next one, however young:
+// whether it may list what is there or not, and whether the copies are of use or not.
 func TestStagedCopyOfAKilledRun(t *testing.T) {
 	data := random(3*KiB+5, "killed")
-	for _, denied := range []bool{false, true} {
-		t.Run(fmt.Sprintf("denied: %t", denied), func(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		quirks s3test.Quirks
+		denied bool
+		ends   upload.Normalized
+	}{
+		{"listed", s3test.Quirks{SelfCopyKeepsETag: true}, false, upload.StagedCopy},
+		{"denied", s3test.Quirks{SelfCopyKeepsETag: true}, true, upload.StagedCopy},
+		{"kept", s3test.Quirks{CopyKeepsETag: true}, false, upload.Kept},
+	} {
+		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			st := newStand(t, s3test.Options{Quirks: s3test.Quirks{SelfCopyKeepsETag: true}})
-			if denied {
-				st.Fault(s3test.Fault{Op: "ListObjectsV2", Times: 100, Do: s3test.Status, Code: "AccessDenied"})
+			st := newStand(t, s3test.Options{Quirks: test.quirks})
+			deny := func() {
+				if test.denied {
+					st.Fault(s3test.Fault{Op: "ListObjectsV2", Times: 100, Do: s3test.Status, Code: "AccessDenied"})
+				}
 			}
+			deny()
 			ctx, cancel := context.WithCancel(t.Context())
 			st.Fault(s3test.Fault{Op: "CopyObject", After: 1, Do: s3test.Stall, Hook: cancel})
 			st.Fault(s3test.Fault{Op: "DeleteObject", After: 1, Do: s3test.Stall, Times: 100})
 			quick := func(r *run) { r.CleanupTimeout = 300 * time.Millisecond }
 			st.upload(t, file(t, data), "k", normalize(upload.NormalizeStaged), with(ctx), quick)
+			cancel()
 			if keys := st.Objects(st.bucket); len(keys) != 2 {
 				t.Fatalf("objects %q", keys)
 			}
 			st.ClearFaults()
-			if denied {
-				st.Fault(s3test.Fault{Op: "ListObjectsV2", Times: 100, Do: s3test.Status, Code: "AccessDenied"})
-			}
+			deny()
 			r := st.upload(t, file(t, data), "k", normalize(upload.NormalizeStaged), func(r *run) { r.StaleAfter = time.Hour })
-			st.ends(t, r, "k", data, upload.StagedCopy)
+			st.ends(t, r, "k", data, test.ends)
 			if keys := st.Objects(st.bucket); len(keys) != 1 {
 				t.Errorf("objects %q", keys)
 			}
 		})
+	}
+}
+
+// The staged copy of an object that was there already is deleted when the first attempts
+// to do so fail, though the object is another one by then.
+func TestStagedCopyIsDeletedInTheEnd(t *testing.T) {
+	data := random(3*KiB+5, "in the end")
+	st := newStand(t, s3test.Options{Quirks: s3test.Quirks{SelfCopyKeepsETag: true}})
+	st.seed(t, "k", data, upload.Properties{})
+	st.Fault(s3test.Fault{Op: "DeleteObject", After: 1, Times: 2, Do: s3test.SlowDown})
+	r := st.normalize(t, upload.NormalizeJob{}, stagedCopies)
+	if r.Err != nil || r.Status != upload.NowMD5 || len(r.Notes) > 0 {
+		t.Errorf("%v, %s, notes %q", r.Err, r.Status, r.Notes)
+	}
+	if keys := st.Objects(st.bucket); len(keys) != 1 {
+		t.Errorf("objects %q", keys)
 	}
 }
 
