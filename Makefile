@@ -10,7 +10,7 @@ BIN = .cache/bin
 STORES = versitygw minio rclone
 MINIO = github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 VERSITYGW = github.com/versity/versitygw/cmd/versitygw@v1.8.0
-RCLONE = github.com/rclone/rclone@v1.76.0
+RCLONE = ./internal/s3test/cmd/rclone
 
 # cgo is on where a C compiler was found; the race detector needs one.
 RACE = $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
@@ -21,8 +21,10 @@ RACED = TestScripts//^(last|progress|real_folder|real_several|signals|stream|ter
 
 # Peers to measure against: "make bench-peers". aws is taken from PATH, as are those
 # that cannot be built.
+PEERS = .cache/peers
 S5CMD = github.com/peak/s5cmd/v2@v2.3.0
 MC = github.com/minio/mc@v0.0.0-20250313080218-cf909e1063a9
+RCLONE_PEER = github.com/rclone/rclone@v1.76.0
 
 .PHONY: bench bench-peers build demo test test-arch check fmt vet staticcheck govulncheck tidy integration soak clean
 
@@ -80,13 +82,14 @@ tidy:
 # out, loudly; without it, that is a failure. Other clients, whose objects are to be
 # explained, are those that there are: see CLIENTS.
 CLIENTS = aws s3cmd $(BIN)/rclone $(BIN)/mc
+INTEGRATION = TestSuite|TestScripts|TestPassesUnchanged
 integration: $(STORES:%=$(BIN)/%)
 	@for client in $(CLIENTS); do command -v $$client >/dev/null || echo "*** NOT TESTED with what $$client stores: it is not here ***" >&2; done
 	@set -e; for store in $(STORES); do \
 		if [ ! -x $(BIN)/$$store ]; then echo "*** NOT TESTED against $$store: it is not built ***" >&2; continue; fi; \
 		echo "--- $$store"; \
 		$(GO) run ./internal/s3test/cmd/withstore -bin $(BIN) $$store \
-			$(GO) test -count 1 -vet off -timeout 30m -run 'TestSuite|TestScripts|TestPassesUnchanged' ./internal/upload ./internal/verify ./cmd/s3up ./internal/s3test/faultproxy; \
+			$(GO) test -count 1 -vet off -timeout 30m -run '$(INTEGRATION)' ./internal/upload ./internal/verify ./cmd/s3up ./internal/s3test/faultproxy; \
 	done
 
 # Random faults, kills, outages and writers at once, for DURATION against each
@@ -120,14 +123,20 @@ bench:
 #	make bench-peers ROUNDS=5 ONLY='^http$$'
 ROUNDS = 3
 ONLY =
-bench-peers: build $(BIN)/rclone $(BIN)/s5cmd $(BIN)/mc
-	$(GO) run ./internal/s3test/cmd/bench -s3up bin/s3up -bin $(BIN) -rounds $(ROUNDS) -only '$(ONLY)'
+bench-peers: build $(PEERS)/rclone $(PEERS)/s5cmd $(PEERS)/mc
+	$(GO) run ./internal/s3test/cmd/bench -s3up bin/s3up -bin $(PEERS) -rounds $(ROUNDS) -only '$(ONLY)'
 
-$(BIN)/s5cmd:
-	-.ci/install $(BIN) $(S5CMD)
+$(PEERS)/rclone:
+	-.ci/install $(PEERS) $(RCLONE_PEER)
+
+$(PEERS)/s5cmd:
+	-.ci/install $(PEERS) $(S5CMD)
+
+$(PEERS)/mc:
+	-.ci/install $(PEERS) $(MC)
 
 $(BIN)/mc:
-	-.ci/install $(BIN) $(MC)
+	.ci/install $(BIN) $(MC)
 
 $(BIN)/minio:
 	.ci/install $(BIN) $(MINIO)

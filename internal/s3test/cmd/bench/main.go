@@ -5,7 +5,7 @@
 // by round. It prints what each cost as tables in Markdown, and whether s3up keeps
 // the ratios that it is to keep.
 //
-//	bench -s3up bin/s3up -bin .cache/bin -rounds 3
+//	bench -s3up bin/s3up -bin .cache/peers -rounds 3
 //
 // A peer is taken from the folder -bin, else from PATH; one that is at neither
 // place is left out, and named. CPU seconds are those of the client process alone,
@@ -61,7 +61,7 @@ func parse(args []string) (options, error) {
 	o := options{only: regexp.MustCompile(""), peers: regexp.MustCompile(""), big: 4 << 30, stream: 1 << 30, many: 2000, small: 64 << 10, tree: 20_000}
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.StringVar(&o.s3up, "s3up", "bin/s3up", "the `program` to measure")
-	fs.StringVar(&o.bin, "bin", ".cache/bin", "the `folder` of the peers")
+	fs.StringVar(&o.bin, "bin", ".cache/peers", "the `folder` of the peers")
 	fs.StringVar(&o.dir, "dir", "", "make the files in this `folder` (default: the system's temporary one)")
 	fs.IntVar(&o.rounds, "rounds", 3, "how often each is measured")
 	pattern := func(p **regexp.Regexp) func(string) error {
