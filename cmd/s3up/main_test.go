@@ -3,8 +3,10 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -21,6 +23,11 @@ func TestMain(m *testing.M) {
 // and run against real stores alone, one after the other, unless S3UP_TEST_SMALL is
 // set.
 func TestScripts(t *testing.T) {
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+		if signal.Ignored(s) { // by nohup: else what the stories start would ignore it too
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
 	params := testscript.Params{
 		Setup:               setUp,
 		RequireExplicitExec: true,

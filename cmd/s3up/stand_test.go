@@ -509,14 +509,16 @@ func (st *stand) beginMany(ts *testscript.TestScript, args []string) (string, er
 	return "", err
 }
 
-// awaitParts asks until the store has the parts, or nothing has come of it for
-// longer than any story takes.
+// longest is longer than any story takes.
+const longest = 2 * time.Minute
+
+// awaitParts asks until the store has the parts.
 func (st *stand) awaitParts(_ *testscript.TestScript, args []string) (string, error) {
 	want, err := strconv.Atoi(args[1])
 	if err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), longest)
 	defer cancel()
 	for {
 		list, err := st.listUploads(ctx, args[0])
@@ -583,8 +585,12 @@ func (st *stand) hold(_ *testscript.TestScript, args []string) (string, error) {
 }
 
 func (st *stand) await(_ *testscript.TestScript, args []string) (string, error) {
-	<-st.holds[args[0]].reached
-	return "", nil
+	select {
+	case <-st.holds[args[0]].reached:
+		return "", nil
+	case <-time.After(longest):
+		return "", errors.New("it did not come")
+	}
 }
 
 func (st *stand) release(_ *testscript.TestScript, args []string) (string, error) {

@@ -25,7 +25,6 @@ const nobody = 65534
 // TestAnotherUser runs the program as a user who may do little: what is refused
 // is one line with the right exit code, what is not is done.
 func TestAnotherUser(t *testing.T) {
-	t.Parallel()
 	if os.Getuid() != 0 {
 		t.Skip("only root can run the program as another user")
 	}
@@ -43,6 +42,7 @@ func TestAnotherUser(t *testing.T) {
 		}
 	}
 	must(copyProgram(in("s3up")))
+	t.Parallel() // not before: a process begun meanwhile would have the copy open for writing
 	must(os.WriteFile(in("file"), data, 0o644))
 	must(os.WriteFile(in("secret"), data, 0o600))
 	must(os.Mkdir(in("home"), 0o700))
