@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/md5"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,7 +42,7 @@ var killOld = []byte("old")
 // done and this one has not, and runs the same command again: the object is
 // right, nothing half-done is left, and no part is sent again that was stored:
 // none at all where the parts are an object already, and only its copy is missing.
-// Of most flows it is a share of the requests, another one each time; with S3UP_SOAK
+// Of most flows it is a share of the requests, which the seed chooses; with S3UP_SOAK
 // all of them.
 func TestKills(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "big")
@@ -51,6 +50,8 @@ func TestKills(t *testing.T) {
 	if err := os.WriteFile(file, data, 0o666); err != nil {
 		t.Fatal(err)
 	}
+	seed := soakSeed(t)
+	t.Logf("again: S3UP_SEED=%d go test -run TestKills ./cmd/s3up", seed)
 	for name, f := range killFlows {
 		if os.Getenv("S3UP_SOAK") != "" {
 			f.share = 1
@@ -58,7 +59,7 @@ func TestKills(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			kills := 0
-			for n := rand.IntN(f.share); f.killAt(t, file, data, n); n += f.share {
+			for n := int(seed % uint64(f.share)); f.killAt(t, file, data, n); n += f.share {
 				kills++
 			}
 			t.Logf("%d kills", kills)

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/md5"
-	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -67,7 +67,7 @@ func TestPermissions(t *testing.T) {
 	const part = 1 << 10
 	file := filepath.Join(t.TempDir(), "file")
 	data := make([]byte, 3*part)
-	rand.Read(data)
+	rand.NewChaCha8([32]byte{}).Read(data)
 	if err := os.WriteFile(file, data, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -604,7 +604,11 @@ func (r *round) outage() {
 // patience lasts, and be there again for the next run.
 func (r *round) gone() {
 	p := r.proxy(faultproxy.Options{})
-	p.When(faultproxy.After{Bytes: 1 + r.rng.Int64N(r.sum.size)}, func() { p.Down(time.Hour) })
+	const onItsWay = 64 << 10 // what comes to the store all the same
+	if r.sum.size <= onItsWay {
+		r.path, r.sum = r.fileOf("gone", 2*onItsWay)
+	}
+	p.When(faultproxy.After{Bytes: 1 + r.rng.Int64N(r.sum.size-onItsWay)}, func() { p.Down(time.Hour) })
 	run := r.start(p, r.path, "--stale-after", "0", "--retry-for", "1s")
 	r.wait(run)
 	p.Idle()

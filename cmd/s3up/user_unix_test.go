@@ -52,6 +52,8 @@ func TestAnotherUser(t *testing.T) {
 	must(os.WriteFile(in("tree/closed/b"), data, 0o644))
 	must(os.Chmod(in("tree/closed"), 0))
 	must(os.Chmod(in("s3up"), 0o755)) // whatever the umask is
+	must(os.Chmod(in("tree"), 0o755))
+	must(os.Chmod(in("tree/a"), 0o644))
 	must(os.Chmod(in("file"), 0o644))
 	must(os.Chmod(dir, 0o555)) // read-only
 

@@ -242,7 +242,7 @@ func TestServiceGoesSilent(t *testing.T) {
 		tokens = append(tokens, r.Header.Get("X-Amz-Security-Token"))
 		ok(w, r)
 	})
-	s, _ := open(t, srv.URL, func(c *Config) { c.StallTimeout = 50 * time.Millisecond })
+	s, _ := open(t, srv.URL, func(c *Config) { c.StallTimeout = 500 * time.Millisecond })
 	put := func() {
 		t.Helper()
 		if err := uploadPart(t.Context(), s, bytes.NewReader(pattern(1000))); err != nil {
@@ -257,7 +257,7 @@ func TestServiceGoesSilent(t *testing.T) {
 	}
 	<-silent
 	silent <- false
-	for tokens[len(tokens)-1] != "T2" {
+	for tokens[len(tokens)-1] == "T1" {
 		put()
 	}
 }
@@ -270,7 +270,7 @@ func TestSilentAfterTheEnd(t *testing.T) {
 		waits <- time.Until(deadline)
 		<-ctx.Done()
 		return aws.Credentials{}, ctx.Err()
-	}), timeout: 40 * time.Millisecond, wait: time.Millisecond, now: func() time.Time { return now }}
+	}), timeout: 2 * time.Second, wait: time.Millisecond, now: func() time.Time { return now }}
 	last := aws.Credentials{AccessKeyID: "a", SecretAccessKey: "b", CanExpire: true, Expires: now.Add(-expiryWindow / 2)}
 	provider.keep(last)
 	for range 2 {
@@ -286,7 +286,7 @@ func TestSilentAfterTheEnd(t *testing.T) {
 	if creds.HasKeys() || !IsTemporary(err) || !retryable(err) || errors.Is(err, ErrNoCredentials) {
 		t.Errorf("after their end: %v, %v", creds, err)
 	}
-	if <-waits; <-waits < 10*time.Millisecond {
+	if <-waits; <-waits < time.Second {
 		t.Error("after their end, they are not waited for any longer")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/md5"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
@@ -113,12 +114,22 @@ func open(t *testing.T, url string, change ...func(*Config)) (*Store, *log) {
 var discard = stdlog.New(io.Discard, "", 0)
 
 // serve runs a server for the test; over https it offers HTTP/2. Handlers that
-// wait do so for the channel, which is closed when the test ends.
+// wait do so for the channel, which is closed when the test ends. The kernel takes in
+// little that a handler does not read.
 func serve(t *testing.T, https bool, handler func(w http.ResponseWriter, r *http.Request, end <-chan struct{})) *httptest.Server {
 	t.Helper()
 	end := make(chan struct{})
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler(w, r, end) }))
 	srv.Config.ErrorLog = discard
+	srv.Config.ConnState = func(c net.Conn, state http.ConnState) {
+		if state != http.StateNew {
+			return
+		}
+		if secure, ok := c.(*tls.Conn); ok {
+			c = secure.NetConn()
+		}
+		c.(*net.TCPConn).SetReadBuffer(128 << 10)
+	}
 	if https {
 		srv.EnableHTTP2 = true
 		srv.StartTLS()

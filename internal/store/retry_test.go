@@ -281,9 +281,10 @@ func gaveUp(t *testing.T, err error, answered bool, after time.Duration, host st
 }
 
 func TestNobodyListens(t *testing.T) {
+	const firstAnswer = 2 * time.Second
 	url := "http://" + closedPort(t)
 	s, log := open(t, url, func(c *Config) {
-		c.FirstAnswer = 200 * time.Millisecond
+		c.FirstAnswer = firstAnswer
 		c.Backoff = func(attempt int, _ error) time.Duration {
 			if attempt < 3 {
 				return 0
@@ -291,12 +292,12 @@ func TestNobodyListens(t *testing.T) {
 			return time.Hour // must not be slept
 		}
 	})
-	gaveUp(t, head(t.Context(), s), false, 200*time.Millisecond, url)
+	gaveUp(t, head(t.Context(), s), false, firstAnswer, url)
 	if a := log.all(); len(a) != 4 || a[0].Status != 0 || a[3].Number != 4 {
 		t.Errorf("attempts: %+v", a)
 	}
 	log.reset()
-	gaveUp(t, head(t.Context(), s), false, 200*time.Millisecond, url)
+	gaveUp(t, head(t.Context(), s), false, firstAnswer, url)
 	if a := log.all(); len(a) != 1 {
 		t.Errorf("the next call made %d attempts", len(a))
 	}
@@ -402,11 +403,11 @@ func TestAttemptsAreBounded(t *testing.T) {
 }
 
 func TestOtherCallsSuccessIsProgress(t *testing.T) {
-	const retryFor = 200 * time.Millisecond
+	const retryFor = time.Second
 	var refused atomic.Int32
 	srv := serve(t, false, func(w http.ResponseWriter, r *http.Request, _ <-chan struct{}) {
 		drain(r)
-		if r.Method == http.MethodPut && refused.Add(1) <= 8 {
+		if r.Method == http.MethodPut && refused.Add(1) <= 5 {
 			refuse(w, 500, "InternalError")
 			return
 		}

@@ -14,19 +14,19 @@ import (
 	"time"
 )
 
-const window = 200 * time.Millisecond
+const window = 500 * time.Millisecond
 
 func shortWindow(c *Config) { c.StallTimeout = window }
 
 func shortWindows(c *Config) { c.StallTimeout, c.LongStallTimeout = window, window }
 
-// stalls runs call against a server whose second request is given to stall; the
-// first makes the store known, the third succeeds.
+// stalls runs call against a server that is known already, and whose next request
+// is given to stall; the one after it succeeds.
 func stalls(t *testing.T, https bool, stall func(http.ResponseWriter, *http.Request, <-chan struct{}), call func(*Store) error, change ...func(*Config)) []Attempt {
 	t.Helper()
-	var n atomic.Int32
+	var armed atomic.Bool
 	srv := serve(t, https, func(w http.ResponseWriter, r *http.Request, end <-chan struct{}) {
-		if n.Add(1) == 2 {
+		if armed.CompareAndSwap(true, false) {
 			stall(w, r, end)
 			return
 		}
@@ -38,6 +38,7 @@ func stalls(t *testing.T, https bool, stall func(http.ResponseWriter, *http.Requ
 		t.Fatal(err)
 	}
 	log.reset()
+	armed.Store(true)
 	if err := call(s); err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +277,7 @@ func TestLongWindow(t *testing.T) {
 func TestIdleConnectionIsReused(t *testing.T) {
 	t.Parallel()
 	for _, https := range []bool{false, true} {
-		peers := make(chan string, 3)
+		peers := make(chan string, 100)
 		srv := serve(t, https, func(w http.ResponseWriter, r *http.Request, _ <-chan struct{}) {
 			drain(r)
 			peers <- r.RemoteAddr

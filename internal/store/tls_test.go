@@ -231,7 +231,7 @@ func TestCertificateIsAskedForAndTheConnectionCut(t *testing.T) {
 		}
 	}()
 	s, _ := open(t, "https://"+ln.Addr().String(), func(c *Config) {
-		c.CABundle, c.FirstAnswer = ca.File(), 100*time.Millisecond
+		c.CABundle, c.FirstAnswer = ca.File(), time.Second
 	})
 	var gaveUp *GaveUp
 	if err := put(t, s, 100); !errors.As(err, &gaveUp) || !gaveUp.NoCert || gaveUp.Answered {

@@ -48,7 +48,7 @@ func newLiar(t testing.TB, change ...func(*store.Config)) (*stand, *liar) {
 	srv := httptest.NewServer(l)
 	t.Cleanup(srv.Close)
 	st.store = openStore(t, srv.URL, append([]func(*store.Config){func(c *store.Config) {
-		c.RetryFor, c.FirstAnswer = 300*time.Millisecond, 300*time.Millisecond
+		c.RetryFor = 300 * time.Millisecond
 	}}, change...)...)
 	return st, l
 }

@@ -43,17 +43,20 @@ func TestFreshFiles(t *testing.T) {
 		}
 	}
 	path := filepath.Join(t.TempDir(), "f")
-	if err := os.WriteFile(path, []byte("just written"), 0o600); err != nil {
-		t.Fatal(err)
+	for range 20 { // a busy machine may look too late
+		if err := os.WriteFile(path, []byte("just written"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		src, err := Open(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		src.Close()
+		if src.unsure {
+			return
+		}
 	}
-	src, err := Open(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer src.Close()
-	if !src.unsure {
-		t.Error("a file that was written just now is trusted to show the next change")
-	}
+	t.Error("a file that was written just now is trusted to show the next change")
 }
 
 // changedAt is a file whose status was changed at a time.

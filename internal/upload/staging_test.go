@@ -42,7 +42,11 @@ func TestProbeLeavesNoMarker(t *testing.T) {
 				if fault.stops {
 					st.Fault(s3test.Fault{Op: "DeleteObject", After: fault.after, Do: s3test.Stall, Hook: cancel})
 				}
-				quick := func(r *run) { r.CleanupTimeout = 300 * time.Millisecond }
+				quick := func(r *run) {
+					if fault.after > 0 { // it is waited for in vain
+						r.CleanupTimeout = 300 * time.Millisecond
+					}
+				}
 				r := st.upload(t, file(t, data), "k", mode.change, with(ctx), quick)
 				if fault.stops {
 					if r.Err == nil {

@@ -150,7 +150,7 @@ func TestUsage(t *testing.T) {
 		{"-fault UploadPart", 2, "UploadPart 3:lose:1"},
 		{"-fault UploadPart:nope", 2, "lose-unexecuted"},
 		{"-bucket UPPER", 2, `"UPPER"`},
-		{"-addr 256.0.0.1:1", 1, "256.0.0.1"},
+		{"-addr 127.0.0.1:65536", 1, "65536"},
 		{"-log /nope/log", 1, "/nope/log"},
 		{"-endpoint-file /nope/url", 1, "/nope"},
 	} {
