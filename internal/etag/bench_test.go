@@ -78,3 +78,21 @@ func BenchmarkMultiHasher(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkBatcher tells how long small files take whose MD5s are computed
+// together, beside one each for itself, on all cores.
+func BenchmarkBatcher(b *testing.B) {
+	data := newChance(1).bytes(64 << 10)
+	batcher := NewBatcher(1)
+	for name, sum := range map[string]func([]byte) MD5{"together": batcher.Sum, "alone": Sum} {
+		b.Run(name, func(b *testing.B) {
+			b.SetParallelism(8)
+			b.SetBytes(int64(len(data)))
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					sum(data)
+				}
+			})
+		})
+	}
+}

@@ -118,7 +118,7 @@ func (t *transfer) filePart(number int, offset, size int64, md5 etag.MD5) *part 
 // it.
 func (t *transfer) sumsFor(c cut) *sums {
 	if t.sums == nil || t.sums.cut != c || t.crcs && t.sums.crcs.hash == nil {
-		t.sums = newSums(t.src, c, t.crcs, t.u.hashing)
+		t.sums = newSums(t.src, c, t.crcs, t.u.hashing.turn)
 	}
 	return t.sums
 }

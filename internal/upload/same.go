@@ -160,10 +160,10 @@ func (looker) GetObjectAttributes(context.Context, *s3.GetObjectAttributesInput,
 func (t *transfer) local(beside ...verify.Digest) verify.Local {
 	return verify.Local{Name: t.src.name, Size: t.src.size, Changed: t.src.traces, Beside: beside,
 		Read: func(ctx context.Context, w io.Writer) error {
-			if err := take(ctx, t.u.hashing); err != nil {
+			if err := take(ctx, t.u.hashing.turn); err != nil {
 				return err
 			}
-			defer func() { <-t.u.hashing }()
+			defer func() { <-t.u.hashing.turn }()
 			if t.src.size > t.o.Threshold {
 				t.stage(StageHash)
 			}
@@ -260,7 +260,7 @@ func (t *transfer) computed(r *verify.Result, c cut) {
 		t.size, t.whole, t.crc, t.res.MD5 = t.src.size, whole, crcs.all(), whole.String()
 		t.storeMD5()
 	case len(own) > 0:
-		t.sums = &sums{src: t.src, cut: c, whole: &whole, hashed: c.size, parts: own, crcs: crcs, turn: t.u.hashing}
+		t.sums = &sums{src: t.src, cut: c, whole: &whole, hashed: c.size, parts: own, crcs: crcs, turn: t.u.hashing.turn}
 		t.learned(c, own, whole, crcs.all())
 	default:
 		t.whole = whole

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/md5"
 	"io"
+	"runtime"
 	"sync"
 
 	"s3up/internal/etag"
@@ -14,6 +15,25 @@ import (
 const blockSize = 256 << 10
 
 var blocks = sync.Pool{New: func() any { b := make([]byte, blockSize); return &b }}
+
+// hashing is what files share that are read and hashed at the same time.
+type hashing struct {
+	turn  chan struct{} // held while a part is read and hashed, or a file that is large for one piece
+	small chan struct{} // held while a file of at most a block is
+	batch *etag.Batcher // of those
+}
+
+// newHashing bounds the files that are hashed at once by the cores there are. Of the
+// small ones, there is room for a batch, and for what each core reads meanwhile: more
+// of them would leave the core's cache before they are hashed.
+func newHashing() *hashing {
+	cores := runtime.GOMAXPROCS(0)
+	return &hashing{
+		turn:  make(chan struct{}, max(2, cores)),
+		small: make(chan struct{}, 16+cores),
+		batch: etag.NewBatcher(max(1, cores/2)),
+	}
+}
 
 // sums are the MD5s of a regular file, part by part and of the whole, and its
 // checksums where they are wanted, computed in order in one pass and kept: whoever asks for a part again, because the
@@ -164,22 +184,47 @@ func (s *Source) sum(ctx context.Context, offset, size int64) (etag.MD5, error) 
 
 // sumWhole returns the MD5 of a file that goes up in one piece, and has c take it;
 // keep too, as far as there is room.
-func (s *Source) sumWhole(ctx context.Context, turn chan struct{}, c *crcParts, keep *[]byte) (etag.MD5, error) {
-	if err := take(ctx, turn); err != nil {
-		return etag.MD5{}, err
-	}
-	defer func() { <-turn }()
-	h := md5.New()
-	err := s.read(ctx, writer(func(p []byte) {
-		h.Write(p)
+func (s *Source) sumWhole(ctx context.Context, h *hashing, c *crcParts, keep *[]byte) (m etag.MD5, err error) {
+	took := func(p []byte) {
 		c.write(p)
 		keepTo(keep, p)
-	}), 0, s.size)
+	}
+	if 0 < s.size && s.size <= blockSize {
+		m, err = s.sumSmall(ctx, h, took)
+	} else {
+		m, err = s.sumLarge(ctx, h, took)
+	}
 	if err != nil {
 		return etag.MD5{}, err
 	}
 	c.endPart(s.size)
-	return etag.MD5(h.Sum(nil)), s.atEnd()
+	return m, s.atEnd()
+}
+
+// sumSmall is sumWhole for a file of at most a block, which is hashed with others.
+func (s *Source) sumSmall(ctx context.Context, h *hashing, took func([]byte)) (m etag.MD5, err error) {
+	if err := take(ctx, h.small); err != nil {
+		return etag.MD5{}, err
+	}
+	defer func() { <-h.small }()
+	err = s.read(ctx, writer(func(p []byte) {
+		m = h.batch.Sum(p)
+		took(p)
+	}), 0, s.size)
+	return m, err
+}
+
+func (s *Source) sumLarge(ctx context.Context, h *hashing, took func([]byte)) (etag.MD5, error) {
+	if err := take(ctx, h.turn); err != nil {
+		return etag.MD5{}, err
+	}
+	defer func() { <-h.turn }()
+	whole := md5.New()
+	err := s.read(ctx, writer(func(p []byte) {
+		whole.Write(p)
+		took(p)
+	}), 0, s.size)
+	return etag.MD5(whole.Sum(nil)), err
 }
 
 // keepTo adds to a buffer that has room.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -127,7 +126,7 @@ type Uploader struct {
 	o       Options
 	slots   *slots
 	held    *held
-	hashing chan struct{} // held while a part is read and hashed
+	hashing *hashing
 	stream  chan struct{} // held by the one stream that is under way
 	asking  chan struct{} // held by who asks for a bucket's locks, and guards locks
 	locks   map[string]bool
@@ -183,7 +182,7 @@ func New(client Client, o Options) (*Uploader, error) {
 		o:        o,
 		slots:    newSlots(o.Slots, o.MostSlots, o.Limit),
 		held:     newHeld(o.MaxMemory),
-		hashing:  make(chan struct{}, max(2, runtime.GOMAXPROCS(0))),
+		hashing:  newHashing(),
 		stream:   make(chan struct{}, 1),
 		asking:   make(chan struct{}, 1),
 		locks:    make(map[string]bool),
