@@ -19,7 +19,7 @@ func (t *transfer) foretell() error {
 	if err := t.check(); err != nil || t.src.size < 0 {
 		return err
 	}
-	if err := t.lookAtSource(); err != nil || t.src.size <= t.o.Threshold {
+	if err := t.lookAtSource(false); err != nil || t.src.size <= t.o.Threshold {
 		return err
 	}
 	if err := t.mayPublish(t.src.size); err != nil {
@@ -32,17 +32,25 @@ func (t *transfer) foretell() error {
 	return err
 }
 
-// lookAtSource makes sure that a file is large enough, and finds out its type.
-func (t *transfer) lookAtSource() error {
+// lookAtSource makes sure that a file is large enough, and finds out its type, if
+// that is not done later, when the file is read.
+func (t *transfer) lookAtSource(later bool) error {
 	if err := t.tooShort(t.src.size); err != nil {
 		return err
 	}
-	if t.props.ContentType != "" {
+	if t.props.ContentType != "" || later {
 		return nil
 	}
 	sample, err := t.src.sample()
 	if err == nil {
-		t.props.ContentType = contenttype.Detect(t.src.name, t.job.Key, sample)
+		t.findType(sample)
 	}
 	return err
+}
+
+// findType finds out the type of a file by its first bytes, if it is not known.
+func (t *transfer) findType(first []byte) {
+	if t.props.ContentType == "" {
+		t.props.ContentType = contenttype.Detect(t.src.name, t.job.Key, first)
+	}
 }

@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"s3up/internal/contenttype"
 	"s3up/internal/etag"
 )
 
@@ -258,13 +257,11 @@ func (t *transfer) runStream(ctx context.Context) error {
 	if err := s.look(ctx, threshold+1); err != nil {
 		return err
 	}
-	if t.props.ContentType == "" {
-		var sample []byte
-		if len(s.ahead) > 0 {
-			sample = s.ahead[0].buf[:min(s.ahead[0].n, contenttype.SampleSize)]
-		}
-		t.props.ContentType = contenttype.Detect(t.src.name, t.job.Key, sample)
+	var first []byte
+	if len(s.ahead) > 0 {
+		first = s.ahead[0].buf[:s.ahead[0].n]
 	}
+	t.findType(first)
 	if size := length(s.ahead); s.ended && size <= threshold {
 		if size == 0 && !t.o.AllowEmpty {
 			return fail(NotFound, "%s is empty: nothing came before its end", t.src.name)

@@ -182,13 +182,9 @@ func (s *Source) sum(ctx context.Context, offset, size int64) (etag.MD5, error) 
 	return m, nil
 }
 
-// sumWhole returns the MD5 of a file that goes up in one piece, and has c take it;
-// keep too, as far as there is room.
-func (s *Source) sumWhole(ctx context.Context, h *hashing, c *crcParts, keep *[]byte) (m etag.MD5, err error) {
-	took := func(p []byte) {
-		c.write(p)
-		keepTo(keep, p)
-	}
+// sumWhole returns the MD5 of a file that goes up in one piece, and has took have
+// the bytes as they are read.
+func (s *Source) sumWhole(ctx context.Context, h *hashing, took func([]byte)) (m etag.MD5, err error) {
 	if 0 < s.size && s.size <= blockSize {
 		m, err = s.sumSmall(ctx, h, took)
 	} else {
@@ -197,7 +193,6 @@ func (s *Source) sumWhole(ctx context.Context, h *hashing, c *crcParts, keep *[]
 	if err != nil {
 		return etag.MD5{}, err
 	}
-	c.endPart(s.size)
 	return m, s.atEnd()
 }
 

@@ -382,7 +382,8 @@ func (t *transfer) run(ctx context.Context) error {
 		return err
 	}
 	if t.src.size >= 0 {
-		if err := t.lookAtSource(); err != nil {
+		oneRead := t.src.size <= t.o.Threshold && !t.o.conditional() && !t.o.IfChanged
+		if err := t.lookAtSource(oneRead); err != nil {
 			return err
 		}
 	}
@@ -456,10 +457,16 @@ func (t *transfer) runPut(ctx context.Context) error {
 		}
 		defer t.u.held.give(keep)
 	}
-	whole, err := t.src.sumWhole(ctx, t.u.hashing, &c, &keep)
+	whole, err := t.src.sumWhole(ctx, t.u.hashing, func(p []byte) {
+		t.findType(p)
+		c.write(p)
+		keepTo(&keep, p)
+	})
 	if err != nil {
 		return err
 	}
+	t.findType(nil) // nothing was read of an empty file
+	c.endPart(t.src.size)
 	if err := t.src.changed(ctx, whole); err != nil {
 		return err
 	}
