@@ -10,6 +10,7 @@ BIN = .cache/bin
 STORES = versitygw minio rclone
 MINIO = github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 VERSITYGW = github.com/versity/versitygw/cmd/versitygw@v1.8.0
+# Rclone's is a module of its own, which names its version; fmt sees it, vet and tidy do not.
 RCLONE = ./internal/s3test/cmd/rclone
 
 # cgo is on where a C compiler was found; the race detector needs one.
@@ -24,6 +25,7 @@ RACED = TestScripts//^(last|progress|real_folder|real_several|signals|stream|ter
 PEERS = .cache/peers
 S5CMD = github.com/peak/s5cmd/v2@v2.3.0
 MC = github.com/minio/mc@v0.0.0-20250313080218-cf909e1063a9
+# The same version as that of RCLONE, whole.
 RCLONE_PEER = github.com/rclone/rclone@v1.76.0
 
 .PHONY: bench bench-peers build demo test test-arch check fmt vet staticcheck govulncheck tidy integration soak clean
@@ -80,7 +82,7 @@ tidy:
 
 # Where INSTALL_TIMEOUT is set, a store that could not be built within it is left
 # out, loudly; without it, that is a failure. Other clients, whose objects are to be
-# explained, are those that there are: see CLIENTS.
+# explained, are those that there are: see CLIENTS ("make .cache/bin/mc" for mc).
 CLIENTS = aws s3cmd $(BIN)/rclone $(BIN)/mc
 INTEGRATION = TestSuite|TestScripts|TestPassesUnchanged
 integration: $(STORES:%=$(BIN)/%)
@@ -144,7 +146,7 @@ $(BIN)/minio:
 $(BIN)/versitygw:
 	.ci/install $(BIN) $(VERSITYGW)
 
-$(BIN)/rclone:
+$(BIN)/rclone: $(wildcard $(RCLONE)/*)
 	.ci/install $(BIN) $(RCLONE)
 
 clean:

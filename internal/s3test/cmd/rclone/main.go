@@ -1,4 +1,4 @@
-// This is rclone with the parts of it that the tests need: its S3 server for
+// Rclone is rclone with the parts of it that the tests need: its S3 server for
 // a local folder, and its uploads to S3. Without its other 60 backends it is
 // built in a third of the time. It is a module of its own, so that s3up depends on
 // nothing of rclone's.
@@ -10,7 +10,6 @@ import (
 	"github.com/rclone/rclone/cmd"
 	_ "github.com/rclone/rclone/cmd/copyto"
 	_ "github.com/rclone/rclone/cmd/serve/s3"
-	_ "github.com/rclone/rclone/cmd/version"
 )
 
 func main() { cmd.Main() }
