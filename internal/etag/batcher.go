@@ -7,7 +7,7 @@ import (
 
 // A Batcher computes the MD5s of what many goroutines have in memory at the same
 // time, side by side: 16 of them take as long as two do one after the other, where
-// there is AVX-512.
+// there is AVX-512. It is safe for use by several goroutines, and starts none.
 type Batcher struct {
 	most int // batches at once
 
@@ -27,11 +27,15 @@ type request struct {
 	lanes [maxWidth]lane
 }
 
-// NewBatcher returns a Batcher that hashes at most so many batches at once.
-func NewBatcher(most int) *Batcher { return &Batcher{most: most} }
+// NewBatcher returns a Batcher for so many cores. The wider a kernel is, the fewer
+// of them hash at once: the others read meanwhile, and make the next batch large.
+func NewBatcher(cores int) *Batcher { return &Batcher{most: max(1, cores/max(2, widest/2))} }
 
-// Sum returns the MD5 of data. There are no goroutines but those that call it: one
-// that finds no batch under way hashes what those have who come meanwhile.
+// Room is how many MD5s are computed at once, in all batches.
+func (b *Batcher) Room() int { return b.most * widest }
+
+// Sum returns the MD5 of data, which must not change meanwhile. Who comes when fewer
+// batches are under way than may be hashes one of those that wait, and its own.
 func (b *Batcher) Sum(data []byte) MD5 {
 	r, first := b.enter(data)
 	if first || <-r.woken {

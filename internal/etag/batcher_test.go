@@ -10,7 +10,7 @@ import (
 // Many goroutines get the MD5 of what is theirs, over and over, whatever the sizes.
 func TestBatcher(t *testing.T) {
 	for _, most := range []int{1, 3} {
-		b := NewBatcher(most)
+		b := &Batcher{most: most}
 		var workers sync.WaitGroup
 		for g := range 40 {
 			workers.Go(func() {
@@ -32,8 +32,7 @@ func TestBatcher(t *testing.T) {
 
 // Those that come while a batch is hashed are the next one.
 func TestBatcherGathers(t *testing.T) {
-	b := NewBatcher(1)
-	b.hashing = 1
+	b := &Batcher{most: 1, hashing: 1}
 	data := newChance(1).bytes(3 * blockSize)
 	var workers sync.WaitGroup
 	for range widest {

@@ -260,6 +260,9 @@ func TestServiceGoesSilent(t *testing.T) {
 	for tokens[len(tokens)-1] == "T1" {
 		put()
 	}
+	if last := tokens[len(tokens)-1]; !strings.HasPrefix(last, "T") {
+		t.Errorf("after the silence, a request was made with the token %q", last)
+	}
 }
 
 func TestSilentAfterTheEnd(t *testing.T) {

@@ -3,6 +3,7 @@ package upload_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -191,7 +192,7 @@ func TestSourceChangesBetweenHashAndSend(t *testing.T) {
 		st := newStand(t, s3test.Options{})
 		f := newMemoryFile(data)
 		f.later = random(size, "later")
-		typed := func(r *run) { r.ContentType = "text/plain" } // else the type is told by a look at the first bytes
+		typed := func(r *run) { r.ContentType = "text/plain" } // else that of parts is told by a look at the first bytes
 		r := st.upload(t, f.source(t), "k", typed)
 		if upload.KindOf(r.Err) != upload.SourceChanged {
 			t.Errorf("%d bytes: error %v of kind %d, want %d", size, r.Err, upload.KindOf(r.Err), upload.SourceChanged)
@@ -226,18 +227,68 @@ func TestSourceChangedBetweenRuns(t *testing.T) {
 	}
 }
 
-// The engine reads each byte of a file twice: to hash it, and to send it.
+// typedIfParts gives a file that goes up in parts a type, which would be told by one
+// more look at its first bytes.
+func typedIfParts(size int64) func(*run) {
+	return func(r *run) {
+		if size > 2*KiB {
+			r.ContentType = "text/plain"
+		}
+	}
+}
+
+// The engine reads each byte of a file twice: to hash it, and to send it. The type of
+// what goes up in one piece is told while it is hashed.
 func TestReadTwice(t *testing.T) {
 	for _, size := range []int64{1000, 2 * KiB, 5*KiB + 3} {
 		st := newStand(t, s3test.Options{})
 		f := newMemoryFile(random(size, "twice"))
-		r := st.upload(t, f.source(t), "k", func(r *run) { r.ContentType = "text/plain" })
+		r := st.upload(t, f.source(t), "k", typedIfParts(size))
 		if r.Err != nil {
 			t.Fatal(r.Err)
 		}
 		for i, n := range f.reads {
 			if n != 2 {
 				t.Fatalf("byte %d of %d was read %d times, want 2", i, size, n)
+			}
+		}
+	}
+}
+
+// What goes up in one piece is hashed with others up to a block of 256 KiB, and for
+// itself above: either is what was read, of the type that its first bytes tell, and
+// fails if the file ends early, or grows.
+func TestOnePiece(t *testing.T) {
+	const block = 256 * KiB
+	for _, size := range []int64{0, 1, block - 1, block, block + 1, 2 * block} {
+		for _, checksum := range []upload.Checksum{upload.SumNone, upload.SumCRC64NVME} {
+			for _, once := range []bool{false, true} {
+				name := fmt.Sprintf("%d bytes, checksum %v, read once: %t", size, checksum, once)
+				st := newStand(t, s3test.Options{})
+				change := func(r *run) {
+					r.Threshold, r.MaxMemory, r.Checksum, r.ReadOnce = 4*block, 4*block, checksum, once
+				}
+				data := append([]byte("%PDF-1.7\n"), random(2*block, "one piece")...)[:size]
+				r := st.upload(t, newMemoryFile(data).source(t), "k", change)
+				st.check(t, r, "k", data)
+				want := "application/pdf"
+				if size < 5 {
+					want = map[int64]string{0: "application/octet-stream", 1: "text/plain; charset=utf-8"}[size]
+				}
+				if r.ContentType != want {
+					t.Errorf("%s: type %q, want %q", name, r.ContentType, want)
+				}
+				for what, then := range map[string][]byte{"ended": data[:max(0, size-1)], "grew": append(bytes.Clone(data), 'x')} {
+					f := newMemoryFile(data)
+					src := f.source(t)
+					f.data = then
+					if len(then) == len(data) {
+						continue
+					}
+					if r := st.upload(t, src, what, change); upload.KindOf(r.Err) != upload.SourceChanged || st.object(t, what) != nil {
+						t.Errorf("%s, %s: error %v, an object: %t", name, what, r.Err, st.object(t, what) != nil)
+					}
+				}
 			}
 		}
 	}
@@ -272,7 +323,7 @@ func TestHeldInMemory(t *testing.T) {
 			}
 			data := random(int64(size), name)
 			f := newMemoryFile(data)
-			r := st.upload(t, f.source(t), "k", func(r *run) { r.ReadOnce, r.MaxMemory, r.ContentType = true, 3*KiB, "text/plain" })
+			r := st.upload(t, f.source(t), "k", typedIfParts(int64(size)), func(r *run) { r.ReadOnce, r.MaxMemory = true, 3*KiB })
 			if ends := map[bool]upload.Normalized{true: upload.SelfCopy, false: upload.SinglePut}[size > 2*KiB]; r.Err != nil || r.Normalized != ends {
 				t.Fatalf("%d bytes, %s: %v, %s", size, name, r.Err, r.Normalized)
 			}

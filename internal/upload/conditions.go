@@ -21,6 +21,9 @@ import (
 
 func (o *Options) conditional() bool { return o.NoClobber || o.IfMatch != "" }
 
+// looksFirst says whether the key is looked at before anything is read.
+func (o *Options) looksFirst() bool { return o.conditional() || o.IfChanged }
+
 func (o *Options) checkConditions() error {
 	n := 0
 	for _, set := range []bool{o.NoClobber, o.IfMatch != "", o.IfChanged} {
@@ -44,7 +47,7 @@ func (o *Options) checkConditions() error {
 // lookFirst looks at the key, if a condition was asked for. done is true if
 // nothing is to be sent.
 func (t *transfer) lookFirst(ctx context.Context) (done bool, _ error) {
-	if !t.o.conditional() && !t.o.IfChanged {
+	if !t.o.looksFirst() {
 		return false, nil
 	}
 	out, err := t.lookAt(ctx)

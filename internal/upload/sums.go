@@ -24,14 +24,15 @@ type hashing struct {
 }
 
 // newHashing bounds the files that are hashed at once by the cores there are. Of the
-// small ones, there is room for a batch, and for what each core reads meanwhile: more
-// of them would leave the core's cache before they are hashed.
+// small ones, there is room for those that are hashed, and for what each core reads
+// meanwhile: more of them would leave the core's cache before it is their turn.
 func newHashing() *hashing {
 	cores := runtime.GOMAXPROCS(0)
+	batch := etag.NewBatcher(cores)
 	return &hashing{
 		turn:  make(chan struct{}, max(2, cores)),
-		small: make(chan struct{}, 16+cores),
-		batch: etag.NewBatcher(max(1, cores/2)),
+		small: make(chan struct{}, batch.Room()+cores),
+		batch: batch,
 	}
 }
 

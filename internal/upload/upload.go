@@ -382,8 +382,8 @@ func (t *transfer) run(ctx context.Context) error {
 		return err
 	}
 	if t.src.size >= 0 {
-		oneRead := t.src.size <= t.o.Threshold && !t.o.conditional() && !t.o.IfChanged
-		if err := t.lookAtSource(oneRead); err != nil {
+		later := t.src.size <= t.o.Threshold && !t.o.looksFirst()
+		if err := t.lookAtSource(later); err != nil {
 			return err
 		}
 	}
